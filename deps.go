@@ -1,0 +1,24 @@
+package main
+import (
+ _ "charm.land/bubbletea/v2"
+ _ "charm.land/lipgloss/v2"
+ _ "charm.land/bubbles/v2/key"
+ _ "charm.land/bubbles/v2/textinput"
+ _ "charm.land/bubbles/v2/viewport"
+ _ "github.com/cilium/ebpf"
+ _ "github.com/prometheus/client_golang/prometheus"
+ _ "github.com/prometheus/common/expfmt"
+ _ "github.com/prometheus/common/config"
+ _ "github.com/prometheus/procfs"
+ _ "github.com/spf13/cobra"
+ _ "github.com/goccy/go-yaml"
+ _ "github.com/klauspost/compress/gzip"
+ _ "github.com/google/go-cmp/cmp"
+ _ "github.com/charmbracelet/x/exp/golden"
+ _ "github.com/charmbracelet/x/vt"
+ _ "github.com/charmbracelet/x/ansi"
+ _ "github.com/charmbracelet/colorprofile"
+ _ "golang.org/x/sys/unix"
+ _ "golang.org/x/term"
+)
+func main(){}
