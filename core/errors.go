@@ -1,0 +1,35 @@
+package core
+
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrUnsupported is wrapped by errors that say that this kernel, machine or
+// user cannot do a thing. It is a state to show, not a failure to retry.
+var ErrUnsupported = errors.New("not supported")
+
+// Remedied is an error that comes with what to do about it.
+type Remedied struct {
+	Err    error
+	Remedy string
+	// Permanent errors are not retried: only a change from outside helps.
+	Permanent bool
+}
+
+// Error gives "what happened (what to do)".
+func (e *Remedied) Error() string {
+	if e.Remedy == "" {
+		return e.Err.Error()
+	}
+	return fmt.Sprintf("%v (%s)", e.Err, e.Remedy)
+}
+
+// Unwrap gives the cause.
+func (e *Remedied) Unwrap() error { return e.Err }
+
+// IsPermanent reports whether retrying err cannot help.
+func IsPermanent(err error) bool {
+	var r *Remedied
+	return errors.Is(err, ErrUnsupported) || (errors.As(err, &r) && r.Permanent)
+}
