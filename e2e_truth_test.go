@@ -1,0 +1,140 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+// proxied starts truth behind nginx (static files at /static/) and returns both
+// with nginx's port.
+func proxied(t *testing.T, workers int) (truth *truthServer, nginx *proc, port int) {
+	t.Helper()
+	truth = startTruth(t, "127.0.0.1:0")
+	port = freePort(t)
+	nginx = startNginx(t, workers, fmt.Sprintf(`
+	upstream truth { server %s; keepalive 64; keepalive_requests 10000000; }
+	server {
+		listen 127.0.0.1:%d reuseport;
+		location / { proxy_pass http://truth; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host; }
+		location /static/ { alias /usr/share/common-licenses/; }
+	}`, truth.addr, port))
+	waitPort(t, port)
+	return truth, nginx, port
+}
+
+// Counts of every method, route and status are exactly those of the server
+// itself, through nginx and behind it, while half of the connections are older.
+func TestCountsEqualTheServersOwn(t *testing.T) {
+	needRoot(t)
+	truth, _, port := proxied(t, 4)
+	load := startLoad(t, "-addr", fmt.Sprintf("127.0.0.1:%d", port), "-old", "12", "-new", "12", "-requests", "150000")
+	before := truth.report()
+
+	snap := startSnapshot(t, time.Minute)
+	sent := load.finish(time.Minute)
+	want := truth.report().minus(before)
+	time.Sleep(500 * time.Millisecond)
+	got := snap.stop()
+
+	rate := float64(sent.Total) / sent.Seconds
+	t.Logf("%.0f requests/s, lost %v, completeness %v", rate, got.Self.Lost, deref(got.Self.Completeness))
+	if rate < 10000 {
+		t.Logf("this machine was too busy for 10,000 requests/s")
+	}
+	if got.lost() != 0 {
+		t.Errorf("lost %v", got.Self.Lost)
+	}
+	if sum(want) != sent.Total {
+		t.Fatalf("the truth disagrees with itself: served %d, sent %d", sum(want), sent.Total)
+	}
+	sameCounts(t, "go server", got.counts("server", truth.Process.Pid), want)
+	sameCounts(t, "nginx as server", got.counts("server", got.pidsOf("nginx")...), want)
+	sameCounts(t, "nginx as client", got.counts("client", got.pidsOf("nginx")...), want)
+	sameCounts(t, "load generator", got.counts("client", load.Process.Pid), want)
+}
+
+// A fixed-count load generator of somebody else, on static files by sendfile.
+func TestCountsEqualApacheBench(t *testing.T) {
+	needRoot(t)
+	_, _, port := proxied(t, 4)
+	snap := startSnapshot(t, time.Minute)
+	const n = 100000
+	out, err := exec.Command(need(t, "ab"), "-q", "-k", "-n", fmt.Sprint(n), "-c", "16", fmt.Sprintf("http://127.0.0.1:%d/static/GPL-3", port)).CombinedOutput()
+	if err != nil {
+		t.Fatalf("ab: %v\n%s", err, out)
+	}
+	if !strings.Contains(string(out), fmt.Sprintf("Complete requests:      %d", n)) {
+		t.Fatalf("ab did not complete:\n%s", out)
+	}
+	time.Sleep(500 * time.Millisecond)
+	got := snap.stop()
+	want := map[string]uint64{"GET /static/GPL-3 200": n}
+	sameCounts(t, "nginx", got.counts("server", got.pidsOf("nginx")...), want)
+	if got.lost() != 0 {
+		t.Errorf("lost %v", got.Self.Lost)
+	}
+}
+
+// Latencies by route agree with what the server measured itself (server side)
+// and with what the client waited (client side).
+func TestLatenciesAgree(t *testing.T) {
+	needRoot(t)
+	truth := startTruth(t, "127.0.0.1:0")
+	load := startLoad(t, "-addr", truth.addr, "-delays", "-old", "1", "-new", "0", "-requests", "600")
+	snap := startSnapshot(t, time.Minute)
+	client := load.finish(time.Minute)
+	server := truth.report()
+	time.Sleep(500 * time.Millisecond)
+	got := snap.stop()
+	for _, side := range []struct {
+		role  string
+		pid   int
+		truth truthReport
+	}{{"server", truth.Process.Pid, server}, {"client", load.Process.Pid, client}} {
+		for route, q := range side.truth.Quantiles {
+			row := got.row(side.role, side.pid, route)
+			if row == nil || row.P50 == nil || row.P99 == nil {
+				t.Errorf("%s %s: no row", side.role, route)
+				continue
+			}
+			agree(t, side.role+" "+route+" p50", *row.P50, q["p50"])
+			agree(t, side.role+" "+route+" p99", *row.P99, q["p99"])
+		}
+	}
+}
+
+func (l look) row(role string, pid int, route string) *lookRow {
+	for i := range l.Requests {
+		if r := &l.Requests[i]; r.Role == role && r.PID == pid && r.Route == route {
+			return r
+		}
+	}
+	return nil
+}
+
+// agree allows the error of a histogram bucket (2 %) and 100 microseconds.
+func agree(t *testing.T, what string, got, want float64) {
+	t.Helper()
+	t.Logf("%s: %.3f ms, truth %.3f ms", what, got*1e3, want*1e3)
+	if math.Abs(got-want) > 0.02*want+100e-6 {
+		t.Errorf("%s: %.3f ms, truth %.3f ms", what, got*1e3, want*1e3)
+	}
+}
+
+func deref(f *float64) float64 {
+	if f == nil {
+		return math.NaN()
+	}
+	return *f
+}
+
+func sum(m map[string]uint64) (n uint64) {
+	for _, v := range m {
+		n += v
+	}
+	return n
+}
