@@ -222,6 +222,7 @@ type PushRow struct {
 	State                                 string // "waiting", "ok", "retrying", "failed"
 	LastSuccess, LastAttempt, NextAttempt time.Time
 	Pushes, Failures                      uint64 // attempts that succeeded, that failed
+	Skipped                               uint64 // intervals that passed during a push or a back-off
 	Consecutive                           int    // failures since the last success
 	Bytes, Series                         uint64 // of the last push; Bytes on the wire
 	Duration                              time.Duration

@@ -1,0 +1,228 @@
+package push
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"vitals/core"
+)
+
+// Kind is the kind of unit that NewSpec describes.
+const Kind = "pushgateway"
+
+// NewSpec validates c and describes the destination as a unit. Its failures to
+// push never end the unit: they are in the rows it reports.
+func NewSpec(c Config) (core.Spec, error) {
+	if c.Interval <= 0 {
+		return core.Spec{}, fmt.Errorf("push interval %v: give a positive duration such as --interval 15s", c.Interval)
+	}
+	s, err := c.check()
+	if err != nil {
+		return core.Spec{}, err
+	}
+	id := "destination/" + Kind
+	if c.Name != "" {
+		id += "/" + core.Clean(c.Name, core.MaxName)
+	}
+	return core.Spec{
+		ID:          id,
+		Class:       core.ClassDestination,
+		Kind:        Kind,
+		Title:       "push",
+		Help:        "Pushes all metrics to the Pushgateway at " + s.shown + " every " + s.Interval.String(),
+		Fingerprint: s.fingerprint(),
+		Default:     true,
+		Make:        func() (core.Unit, error) { return newUnit(s), nil },
+	}, nil
+}
+
+// unit is a destination with a life. One goroutine, that of Serve, pushes, so
+// pushes never overlap.
+type unit struct {
+	*settings
+	pusher *pusher
+	status *status
+
+	stopping context.Context // ends when Detach is called
+	stop     context.CancelFunc
+	done     chan struct{} // closed when Serve has returned
+
+	mu       sync.Mutex
+	serving  bool
+	deadline time.Time          // of the final push, when Detach came with one
+	abort    context.CancelFunc // ends the final push
+}
+
+func newUnit(s *settings) *unit {
+	u := &unit{settings: s, status: newStatus(s), done: make(chan struct{})}
+	u.stopping, u.stop = context.WithCancel(context.Background())
+	return u
+}
+
+// Attach reads the files that the client settings name. It sends nothing: a
+// gateway that is down is a state of the destination, not of the unit.
+func (u *unit) Attach(context.Context) (core.Parts, error) {
+	p, err := newPusher(u.settings)
+	if err != nil {
+		return nil, err
+	}
+	u.pusher = p
+	u.status.publish()
+	return nil, nil
+}
+
+// Serve pushes at once, then every interval, until ctx ends or Detach is
+// called, and then a last time.
+func (u *unit) Serve(ctx context.Context, ready func()) error {
+	u.mu.Lock()
+	if u.stopping.Err() != nil {
+		u.mu.Unlock()
+		return nil
+	}
+	u.serving = true
+	u.mu.Unlock()
+	defer close(u.done)
+
+	running, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(u.stopping, cancel)()
+
+	ready()
+	u.loop(running)
+	u.finish(ctx)
+	return nil
+}
+
+// Detach stops pushing, waits for the final push and closes the connections.
+// When ctx ends first, the final push is abandoned and the error says so.
+func (u *unit) Detach(ctx context.Context) error {
+	u.mu.Lock()
+	if at, ok := ctx.Deadline(); ok && u.deadline.IsZero() {
+		// A little earlier, so that the outcome can still be told.
+		u.deadline = at.Add(-min(time.Until(at)/10, 250*time.Millisecond))
+	}
+	u.stop()
+	serving := u.serving
+	u.mu.Unlock()
+
+	var err error
+	if serving {
+		select {
+		case <-u.done:
+		case <-ctx.Done():
+			u.mu.Lock()
+			if u.abort != nil {
+				u.abort()
+			}
+			u.mu.Unlock()
+			err = fmt.Errorf("final push to %s: %w", u.shown, context.Cause(ctx))
+		}
+	}
+	if u.pusher != nil {
+		u.pusher.close()
+	}
+	return err
+}
+
+// loop pushes until ctx ends. What it pushes is always the newest snapshot:
+// the gateway keeps one state, so an older one is worth nothing.
+func (u *unit) loop(ctx context.Context) {
+	start := u.firstSnapshot(ctx)
+	grid := newSchedule(start, u.Interval, u.Instance)
+	planned, previous, doubts := start, start, 0
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		asked := false
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		case <-u.Now:
+			asked = true
+		}
+		if asked {
+			planned = time.Now()
+		}
+		u.status.row.Skipped += grid.between(previous, planned)
+		previous = planned
+
+		r := u.pusher.push(ctx, u.Source.Latest())
+		if r.verdict == cancelled {
+			return
+		}
+		if r.verdict != doubtful {
+			doubts = 0
+		} else if doubts++; doubts > doubtfulTries {
+			r.verdict, doubts = permanent, 0
+		}
+		now := time.Now()
+		u.status.record(r, now)
+		planned = grid.after(now)
+		if r.verdict == transient || r.verdict == doubtful {
+			planned = now.Add(u.waitFor(r))
+		}
+		u.status.row.NextAttempt = planned
+		u.status.publish()
+		timer.Reset(time.Until(planned))
+	}
+}
+
+// waitFor is how long to wait after a failure that passes.
+func (u *unit) waitFor(r result) time.Duration {
+	if r.wait > 0 {
+		return r.wait
+	}
+	return backoff(u.status.row.Consecutive)
+}
+
+// firstSnapshot waits a moment for the first snapshot with anything in it, so
+// that the push at start is not an empty one, and returns the time.
+func (u *unit) firstSnapshot(ctx context.Context) time.Time {
+	changed := u.Source.Changed()
+	if u.Source.Latest().Seq == 0 {
+		timer := time.NewTimer(min(u.Interval, 500*time.Millisecond))
+		defer timer.Stop()
+		select {
+		case <-ctx.Done():
+		case <-changed:
+		case <-timer.C:
+		}
+	}
+	return time.Now()
+}
+
+// finish pushes a last time and removes the group when asked to. It has its own
+// deadline: the context that ended is what it comes after.
+func (u *unit) finish(ended context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ended), FinalTimeout)
+	defer cancel()
+	u.mu.Lock()
+	u.abort = cancel
+	deadline := u.deadline
+	u.mu.Unlock()
+	if !deadline.IsZero() {
+		ctx, cancel = context.WithDeadline(ctx, deadline)
+		defer cancel()
+	}
+
+	r := u.pusher.push(ctx, u.fresh(ctx))
+	if r.verdict == cancelled {
+		r.verdict = transient
+	}
+	u.status.row.NextAttempt = time.Time{}
+	u.status.record(r, time.Now())
+	if r.err != nil {
+		u.Log.Warn("the final push failed: the gateway keeps the figures of the last one that worked",
+			"error", r.err, "last", u.status.row.LastSuccess)
+	}
+	u.status.publish()
+	if !u.DeleteOnExit {
+		return
+	}
+	if err := u.pusher.remove(ctx); err != nil {
+		u.Log.Warn("the group could not be removed from the gateway", "error", err)
+	}
+}
