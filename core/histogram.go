@@ -14,6 +14,22 @@ type Distribution struct {
 	Offset    int32
 	Buckets   []uint64
 	ZeroCount uint64
+	// Classic counts the same values in the buckets of ClassicBound, exactly and
+	// not cumulatively; nil where nobody needs them.
+	Classic []uint64
+}
+
+// ClassicBuckets is how many classic buckets there are, the last one (+Inf) included.
+const ClassicBuckets = 16
+
+// ClassicBound returns the inclusive upper bound of classic bucket i in
+// seconds; that of the last one is +Inf.
+func ClassicBound(i int) float64 {
+	bounds := [ClassicBuckets - 1]float64{0, .005, .01, .025, .05, .075, .1, .25, .5, .75, 1, 2.5, 5, 7.5, 10}
+	if i >= len(bounds) {
+		return math.Inf(1)
+	}
+	return bounds[i]
 }
 
 // Quantile returns an estimate of the q-quantile, 0 <= q <= 1, in seconds,

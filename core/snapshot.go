@@ -16,13 +16,16 @@ type Snapshot struct {
 	Processes []*ProcessRow // by pid; live ones, and those that ended in the last minutes while they have counts
 	Services  []*ServiceRow // by name
 	Requests  []*RequestRow // by service, role, protocol, method, route, status
-	Edges     []*EdgeRow
-	Units     []*UnitRow // by id
-	Programs  []Program  // by unit and name
-	Kinds     []KindRow  // every kind of instrumentation, in display order
-	Events    []Event    // the newest MaxEvents, oldest first
-	Push      []*PushRow // one for each destination
-	Machine   []Value    // samples of the whole machine
+	// Retired holds, by service, the sums of ended processes that are no longer
+	// listed (Proc is zero), so that a service's counts never fall.
+	Retired  []*RequestRow
+	Edges    []*EdgeRow
+	Units    []*UnitRow // by id
+	Programs []Program  // by unit and name
+	Kinds    []KindRow  // every kind of instrumentation, in display order
+	Events   []Event    // the newest MaxEvents, oldest first
+	Push     []*PushRow // one for each destination
+	Machine  []Value    // samples of the whole machine
 
 	Totals  Totals
 	Toggles *Toggles
@@ -52,6 +55,7 @@ type Self struct {
 	Events       uint64            // facts received since start
 	Lost         map[string]uint64 // "<stage>/<reason>" -> count; nil when nothing was lost
 	LostTotal    uint64
+	Folded       uint64  // requests counted in an "other" series because of a cap
 	Completeness float64 // parsed of counted exchanges, NaN when none
 	Privileged   bool
 	// Notice is the one thing that the user should know about this run: what
@@ -159,6 +163,11 @@ type ServiceRow struct {
 	Heat                *Heat
 	Latency             *Distribution
 	On                  bool // any instrumentation is on
+	// Usage and Values are sums over its processes; what only grows includes
+	// those that ended. Started is the oldest live one's.
+	Usage   Usage
+	Values  []Value
+	Started time.Time
 }
 
 // RequestRow counts equal requests of one process. Counts are since Started.
@@ -177,7 +186,7 @@ type RequestRow struct {
 
 	Count             uint64
 	Partial           uint64 // of Count, those with incomplete figures
-	InFlight          int
+	InFlight          int    // -1: some are, of the process, but not known of which row
 	BytesIn, BytesOut uint64
 	Duration          *Distribution // first request byte to last answer byte
 	FirstByte         *Distribution // first request byte to first answer byte
@@ -214,6 +223,7 @@ type UnitRow struct {
 type KindRow struct {
 	Kind, Title, Help string
 	Default           bool
+	PerProcess        bool // observes process by process, see Spec.PerProcess
 }
 
 // PushRow is one destination.
