@@ -19,7 +19,7 @@ var builtin embed.FS
 
 const (
 	suffix    = ".yaml"
-	maxFile   = 64 << 10 // bytes of one theme file
+	maxFile   = 32 << 10 // bytes of one theme file
 	maxThemes = 500      // files of one directory that are looked at
 	maxName   = 64
 )

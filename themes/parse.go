@@ -1,6 +1,7 @@
 package themes
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -32,6 +33,10 @@ func parse(from string, text []byte) (f *file, err error) {
 	if !utf8.Valid(text) {
 		return nil, fmt.Errorf("%s: not UTF-8 text", from)
 	}
+	// The parser's time grows with the square of the nesting, and themes nest nothing.
+	if bytes.Count(text, []byte("[")) > maxNesting || bytes.Count(text, []byte("{")) > maxNesting || longestLine(text) > maxLine {
+		return nil, fmt.Errorf("%s: a theme is one mapping of tokens to colours", from)
+	}
 	tree, err := parser.ParseBytes(text, 0)
 	if err != nil {
 		return nil, syntaxError(from, err)
@@ -56,6 +61,19 @@ func parse(from string, text []byte) (f *file, err error) {
 		}
 	}
 	return f, nil
+}
+
+// Bounds of what is handed to the YAML parser.
+const (
+	maxNesting = 16
+	maxLine    = 512 // bytes
+)
+
+func longestLine(text []byte) (n int) {
+	for line := range bytes.Lines(text) {
+		n = max(n, len(line))
+	}
+	return n
 }
 
 func syntaxError(from string, err error) error {
