@@ -130,6 +130,8 @@ func (c Config) check() (*settings, error) {
 	return s, nil
 }
 
+const escapeUser = "--push address cannot be parsed: percent-escape special characters in user and password, for example http://user:p%2Fw@host:9091"
+
 // parseURL accepts what people type: no scheme, a trailing slash.
 func parseURL(raw string) (*url.URL, error) {
 	raw = strings.TrimSpace(raw)
@@ -143,12 +145,14 @@ func parseURL(raw string) (*url.URL, error) {
 	if err != nil {
 		// The cause may quote a password: it is told only when there is none.
 		if strings.Contains(raw, "@") {
-			return nil, errors.New("--push address cannot be parsed: percent-escape special characters in user and password, for example http://user:p%2Fw@host:9091")
+			return nil, errors.New(escapeUser)
 		}
 		return nil, fmt.Errorf("--push address: %w", errors.Unwrap(err))
 	}
 	shown := core.Clean(u.Host, core.MaxName)
 	switch {
+	case strings.Contains(u.Path, "@"): // a password with a slash in it looks like this
+		return nil, errors.New(escapeUser)
 	case u.Scheme != "http" && u.Scheme != "https":
 		return nil, fmt.Errorf("--push address has scheme %q: use http or https", core.Clean(u.Scheme, 32))
 	case u.Hostname() == "":
