@@ -54,9 +54,12 @@ func (c *Call) End(err error) {
 
 // OutcomeOf classifies an error.
 func OutcomeOf(err error) Outcome {
+	var panicked *PanicError
 	switch {
 	case err == nil:
 		return OutcomeOK
+	case errors.As(err, &panicked):
+		return OutcomePanic
 	case errors.Is(err, context.DeadlineExceeded):
 		return OutcomeTimeout
 	case errors.Is(err, context.Canceled):

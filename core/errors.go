@@ -33,3 +33,12 @@ func IsPermanent(err error) bool {
 	var r *Remedied
 	return errors.Is(err, ErrUnsupported) || (errors.As(err, &r) && r.Permanent)
 }
+
+// PanicError is a panic of foreign code that was caught and made an error.
+type PanicError struct {
+	Value any
+	Stack []byte // of the goroutine that panicked
+}
+
+// Error gives the panic's value; the stack is for the log.
+func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
