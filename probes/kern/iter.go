@@ -1,0 +1,55 @@
+package kern
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"unsafe"
+
+	"github.com/cilium/ebpf/link"
+)
+
+// IterBuffer is a good size of the buffer of ReadIter: as much as the kernel
+// hands over in one call.
+const IterBuffer = 32 << 10
+
+// ReadIter runs an iterator once and hands every record it writes to each. T
+// has the layout of the C struct. The record is valid only during the call. buf
+// must hold at least one record and can be used again; each may be nil for
+// iterators that write nothing. Nothing is allocated per record.
+func ReadIter[T any](it *link.Iter, buf []byte, each func(*T)) error {
+	run, err := it.Open()
+	if err != nil {
+		return fmt.Errorf("open iterator: %w", err)
+	}
+	defer run.Close()
+	return readRecords(run, buf, each)
+}
+
+func readRecords[T any](r io.Reader, buf []byte, each func(*T)) error {
+	var t T
+	size := int(unsafe.Sizeof(t))
+	held := 0
+	for {
+		n, err := r.Read(buf[held:])
+		held += n
+		at := 0
+		if each != nil {
+			for ; held-at >= size; at += size {
+				each((*T)(unsafe.Pointer(&buf[at])))
+			}
+		} else {
+			at = held
+		}
+		held = copy(buf, buf[at:held])
+		switch {
+		case errors.Is(err, io.EOF):
+			if held != 0 {
+				return fmt.Errorf("iterator ended within a record: %d bytes left, a record has %d", held, size)
+			}
+			return nil
+		case err != nil:
+			return fmt.Errorf("read iterator: %w", err)
+		}
+	}
+}

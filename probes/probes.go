@@ -1,0 +1,82 @@
+// Package probes is the list of everything that vitals hangs into the kernel.
+// Each probe is one folder (C, Go, generated objects, tests) and one line in
+// the list below; kern has what they share.
+package probes
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"vitals/core"
+	"vitals/probes/kern"
+)
+
+// Env is what the program gives to its probes.
+type Env = kern.Env
+
+// Feature is one line of what this kernel and this user allow.
+type Feature = kern.Feature
+
+// probe is what every folder offers.
+type probe struct {
+	kind  string
+	spec  func(kern.Env) core.Spec // no side effects
+	needs func() kern.Needs        // what it cannot do without
+}
+
+// list is every probe there is, in display order.
+func list() []probe {
+	return []probe{}
+}
+
+// Set is all probes, ready to be run by a supervisor.
+type Set struct {
+	env   kern.Env
+	specs []core.Spec
+}
+
+// New makes the specs of all probes. It touches nothing in the kernel. Env.Sink
+// is required; the rest has defaults.
+func New(env Env) *Set {
+	env.Meter = cmp.Or(env.Meter, kern.NewMeter())
+	env.Tick = cmp.Or(env.Tick, time.Second)
+	env.Log = cmp.Or(env.Log, slog.New(slog.DiscardHandler))
+	if env.Processes == nil {
+		env.Processes = func([]core.ProcessEvent) {}
+	}
+	s := &Set{env: env}
+	for _, p := range list() {
+		s.specs = append(s.specs, p.spec(env))
+	}
+	return s
+}
+
+// Specs lists the probes as units of the supervisor, in display order. The
+// caller must not modify the list.
+func (s *Set) Specs() []core.Spec { return s.specs }
+
+// Programs lists every kernel program of ours that is attached now, with what it
+// costs. It may be called from any goroutine and asks the kernel nothing.
+func (s *Set) Programs() []core.Program { return s.env.Meter.Programs() }
+
+// Run keeps the cost of the programs measured until ctx ends, and then returns
+// nil. An error means that costs stay unknown; the probes work all the same.
+func (s *Set) Run(ctx context.Context) error {
+	if err := s.env.Meter.Run(ctx); err != nil {
+		return fmt.Errorf("measure the cost of probes: %w", err)
+	}
+	return nil
+}
+
+// Capabilities reports what this kernel and this user allow, feature by feature,
+// with the remedy for what is missing. It loads nothing and needs no privilege.
+func Capabilities() []Feature {
+	var needs []kern.NamedNeeds
+	for _, p := range list() {
+		needs = append(needs, kern.NamedNeeds{Kind: p.kind, Needs: p.needs()})
+	}
+	return kern.Capabilities(needs)
+}
