@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/common/config"
 
 	"vitals/core"
+	"vitals/core/expose"
 )
 
 // Limits and defaults of a destination.
@@ -54,7 +55,7 @@ type Config struct {
 	// DryRun and the final push use it; nil means Source.Latest. It must return
 	// when its context ends, then possibly nil.
 	Fresh func(context.Context) *core.Snapshot
-	// Families renders a snapshot. It is required; its result is not modified.
+	// Families renders a snapshot; nil means expose.Families. Its result is not modified.
 	Families func(*core.Snapshot) []*dto.MetricFamily
 	// Report is told the state after every change, from one goroutine at a time;
 	// it must not block for long. It may be nil.
@@ -90,8 +91,11 @@ const (
 // check validates everything but the interval.
 func (c Config) check() (*settings, error) {
 	s := &settings{Config: c}
-	if c.Source == nil || c.Families == nil {
-		return nil, errors.New("push: a source of snapshots and a renderer are required")
+	if c.Source == nil {
+		return nil, errors.New("push: a source of snapshots is required")
+	}
+	if c.Families == nil {
+		s.Families = expose.Families
 	}
 	base, err := parseURL(c.URL)
 	if err != nil {

@@ -50,7 +50,7 @@ func TestT48_BadSettingsAreRefusedBeforeAnythingIsSent(t *testing.T) {
 			c.URL = "http://u:p@gw"
 			c.HTTP = &config.HTTPClientConfig{BearerToken: "t"}
 		}, "keep one"},
-		"no renderer": {func(c *Config) { c.Families = nil }, "renderer"},
+		"no source": {func(c *Config) { c.Source = nil }, "source"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := testConfig("http://gw:9091")

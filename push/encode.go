@@ -2,12 +2,10 @@ package push
 
 import (
 	"bytes"
-	"io"
 
 	"github.com/klauspost/compress/gzip"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
-	"google.golang.org/protobuf/encoding/protodelim"
 )
 
 // encoding is one way to write a body.
@@ -68,13 +66,17 @@ func (e *encoder) encode(families []*dto.MetricFamily, enc encoding) (body []byt
 	return e.packed.Bytes(), true, nil
 }
 
-func writeFamily(w io.Writer, f *dto.MetricFamily, format expfmt.Format) (err error) {
-	if format.FormatType() == expfmt.TypeProtoDelim {
-		_, err = protodelim.MarshalTo(w, f)
-	} else {
-		_, err = expfmt.MetricFamilyToText(w, f)
+func writeFamily(b *bytes.Buffer, f *dto.MetricFamily, format expfmt.Format) error {
+	if format.FormatType() != expfmt.TypeProtoDelim {
+		_, err := expfmt.MetricFamilyToText(b, f)
+		return err
 	}
-	return err
+	into, err := appendDelimited(b.AvailableBuffer(), f)
+	if err != nil {
+		return err
+	}
+	b.Write(into)
+	return nil
 }
 
 func reset(b *bytes.Buffer) {
