@@ -104,15 +104,19 @@ func (t *table) put(p *core.Process) (replaced core.ProcKey, reused bool) {
 }
 
 // inherit accounts for what the kernel copied from the parent at fork: the
-// child is decided by itself, so the copy is cleared.
+// child is decided by itself, so the copy is cleared. A child whose parent is
+// gone, or that was given to init, may have a copy of anything.
 func (t *table) inherit(m *member) {
-	parent := t.members[m.proc.PPID]
-	if parent == nil || parent.marked == 0 {
+	copied := ^uint64(0)
+	if parent := t.members[m.proc.PPID]; parent != nil && m.proc.PPID > 1 {
+		copied = parent.marked
+		m.marked = copied
+	}
+	if copied == 0 {
 		return
 	}
-	m.marked = parent.marked
 	for _, k := range t.kinds {
-		if m.marked&k.bit != 0 {
+		if copied&k.bit != 0 {
 			k.each(func(s *selection) { s.clear(m.proc.ProcKey) })
 		}
 	}
