@@ -262,13 +262,13 @@ func TestI20_PartialSuccessIsToldByComponent(t *testing.T) {
 func TestI21_PanicIsThatUnitsFailure(t *testing.T) {
 	boom := func() error { panic("boom") }
 	for name, c := range map[string]struct {
-		broken plant
+		broken *plant
 		phase  core.Phase
 	}{
-		"make":   {plant{make: func(int) error { return boom() }}, core.PhaseFailed},
-		"attach": {plant{attach: func(context.Context, int) (core.Parts, error) { return nil, boom() }}, core.PhaseBackoff},
-		"select": {plant{choose: func(core.Selection) error { return boom() }}, core.PhaseBackoff},
-		"serve":  {plant{serve: func(context.Context, int, func()) error { return boom() }}, core.PhaseBackoff},
+		"make":   {&plant{make: func(int) error { return boom() }}, core.PhaseFailed},
+		"attach": {&plant{attach: func(context.Context, int) (core.Parts, error) { return nil, boom() }}, core.PhaseBackoff},
+		"select": {&plant{choose: func(core.Selection) error { return boom() }}, core.PhaseBackoff},
+		"serve":  {&plant{serve: func(context.Context, int, func()) error { return boom() }}, core.PhaseBackoff},
 	} {
 		t.Run(name, func(t *testing.T) {
 			well := &plant{}
