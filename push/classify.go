@@ -80,10 +80,7 @@ func retryAfter(header string, now time.Time) time.Duration {
 		return 0
 	}
 	if s, err := strconv.ParseInt(header, 10, 64); err == nil {
-		if s > int64(maxRetryAfter/time.Second) {
-			return maxRetryAfter
-		}
-		return max(0, time.Duration(s)*time.Second)
+		return time.Duration(min(max(0, s), int64(maxRetryAfter/time.Second))) * time.Second
 	}
 	at, err := http.ParseTime(header)
 	if err != nil {

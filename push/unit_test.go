@@ -314,6 +314,7 @@ func TestT38_T42_T43_TransientFailuresBackOffAndRecover(t *testing.T) {
 		}
 		mustContain(t, row.LastError, "503 Service Unavailable: said")
 		time.Sleep(13 * time.Minute)
+		synctest.Wait()
 		at := b.wire.times()
 		if len(at) < down+1 {
 			t.Fatalf("pushes at %v", at)
@@ -411,6 +412,7 @@ func TestT44_SlowPushesNeverOverlapAndSkippedTicksAreCounted(t *testing.T) {
 			return 200, http.Header{}, nil
 		})
 		time.Sleep(41 * time.Second)
+		synctest.Wait()
 		row := b.rows.last()
 		// A push every four seconds: three points of the grid are skipped each time.
 		if most != 1 || row.Pushes < 9 || row.Pushes > 11 || row.Skipped < 3*(row.Pushes-2) || row.Skipped > 3*row.Pushes+1 {
