@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Dual MIT/GPL
+// The exchange machine. A change of direction ends a request or a response:
+//
+//	IDLE -> REQUEST -> RESPONSE -> REQUEST (the exchange before is shipped)
+//
+// Receives are reported in the order in which things happened. Sends are not:
+// they are reported when the call ends, and by then the peer may have answered
+// and another thread have read that. The send sequence number of the socket
+// tells: bytes up to conn->sent were reported, those beyond it, up to the
+// socket's write_seq, are in a send that is still to be reported.
+#ifndef VITALS_MACHINE_H
+#define VITALS_MACHINE_H
+
+// chunk is one transfer.
+struct chunk {
+	__u64 now;
+	__u64 n;
+	__u32 seq; // the socket's write_seq
+	int flags;
+};
+
+static __always_inline bool after(__u32 a, __u32 b)
+{
+	return (__s32)(a - b) > 0;
+}
+
+static __always_inline void begin(struct conn *c, __u64 now)
+{
+	struct exchange *x = &c->x;
+
+	x->seq++;
+	x->start = now;
+	x->first = x->last = 0;
+	x->in = x->out = 0;
+	x->flags &= CUT;
+	x->request_len = x->response_len = 0;
+	c->shipped = 0;
+	c->orphaned = 0;
+	if (!dirty)
+		dirty = 1;
+}
+
+// ship hands over the exchange, or what it gained since it was shipped early.
+static __always_inline void ship(struct conn *c, __u8 flags)
+{
+	struct exchange *x = &c->x;
+	__u64 len = x->request_len, wake = BPF_RB_NO_WAKEUP;
+
+	if (c->shipped) {
+		if (c->shipped == x->in + x->out)
+			return;
+		flags = (flags & ~EARLY) | AMEND;
+	}
+	c->shipped = x->in + x->out;
+	if (len > REQUEST_HEAD)
+		len = REQUEST_HEAD;
+	x->flags = (x->flags & ~(EARLY | AMEND)) | flags;
+	// The clock is the die: asking for the fill level each time is dear.
+	if (!(x->last >> 6 & 63) && bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > wake_at)
+		wake = BPF_RB_FORCE_WAKEUP;
+	if (bpf_ringbuf_output(&ring, x, sizeof(*x) + len, wake))
+		lose(x, flags & AMEND);
+}
+
+static __always_inline void finish(struct conn *c)
+{
+	if (c->state == RESPONSE)
+		ship(c, 0);
+	c->state = IDLE;
+}
+
+// give_up ends an exchange whose connection is gone.
+static __always_inline void give_up(struct conn *c, int err)
+{
+	if (c->state == REQUEST) {
+		c->x.last = bpf_ktime_get_ns();
+		ship(c, CLOSED | (err == ETIMEDOUT ? TIMEOUT : err ? RESET : 0));
+	} else {
+		finish(c);
+	}
+	c->state = IDLE;
+}
+
+static __always_inline void orphan(struct conn *c)
+{
+	if (!c->orphaned)
+		unpaired(&c->x);
+	c->orphaned = 1;
+}
+
+// answered adds a chunk of the response.
+static __always_inline void answered(struct conn *c, struct chunk *k)
+{
+	struct exchange *x = &c->x;
+
+	if (c->state == REQUEST) {
+		c->state = RESPONSE;
+		x->first = k->now;
+	}
+	x->last = k->now;
+	if (x->response_len < RESPONSE_HEAD)
+		x->response_len = read_head(x->response, x->response_len, RESPONSE_HEAD, k);
+}
+
+static __always_inline void asked(struct conn *c, struct chunk *k)
+{
+	struct exchange *x = &c->x;
+
+	if (x->request_len < REQUEST_HEAD)
+		x->request_len = read_head(c->request, x->request_len, REQUEST_HEAD, k);
+}
+
+static __always_inline void server_received(struct conn *c, struct chunk *k)
+{
+	struct ahead *next = &c->next;
+
+	if (next->n || (c->state != IDLE && c->tcp && after(k->seq, c->sent))) {
+		if (!next->n) {
+			next->start = k->now;
+			next->mark = k->seq;
+			next->len = 0;
+		}
+		next->n += k->n;
+		if (next->len < REQUEST_HEAD)
+			next->len = read_head(next->head, next->len, REQUEST_HEAD, k);
+		return;
+	}
+	if (c->state != REQUEST) {
+		finish(c);
+		begin(c, k->now);
+		c->state = REQUEST;
+	}
+	c->x.in += k->n;
+	asked(c, k);
+}
+
+static __always_inline void server_sent(struct conn *c, struct chunk *k)
+{
+	struct ahead *next = &c->next;
+
+	c->sent = k->seq;
+	if (c->state == IDLE) {
+		orphan(c);
+		return;
+	}
+	c->x.out += k->n;
+	answered(c, k);
+	// A socket that is not TCP may vanish untold.
+	if (!c->tcp && !c->shipped)
+		ship(c, EARLY);
+	if (next->n && !after(next->mark, c->sent)) {
+		finish(c);
+		begin(c, next->start);
+		c->state = REQUEST;
+		c->x.in = next->n;
+		c->x.request_len = next->len;
+		__builtin_memcpy(c->request, next->head, REQUEST_HEAD);
+		next->n = 0;
+	}
+}
+
+static __always_inline void client_received(struct conn *c, struct chunk *k)
+{
+	bool pending = c->tcp && after(k->seq, c->sent);
+
+	if (c->state == IDLE && !pending) {
+		orphan(c);
+		return;
+	}
+	if (c->state == IDLE || (c->state == RESPONSE && pending && after(k->seq, c->mark))) {
+		finish(c);
+		begin(c, k->now);
+		c->x.flags |= LATE;
+		c->state = REQUEST;
+	}
+	if (c->state == REQUEST)
+		c->mark = k->seq;
+	c->x.in += k->n;
+	answered(c, k);
+	if (!c->tcp && !c->shipped)
+		ship(c, EARLY);
+}
+
+static __always_inline void client_sent(struct conn *c, struct chunk *k)
+{
+	__u32 from = c->sent;
+
+	c->sent = k->seq;
+	// What began before the response is still this request: its late report,
+	// or the rest of a body that was answered early.
+	if (c->state == IDLE || (c->state == RESPONSE && !(c->tcp && after(c->mark, from)))) {
+		finish(c);
+		begin(c, k->now);
+		c->state = REQUEST;
+	}
+	c->x.out += k->n;
+	asked(c, k);
+}
+
+#endif

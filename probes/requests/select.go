@@ -1,0 +1,94 @@
+package requests
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/cilium/ebpf"
+
+	"vitals/core"
+)
+
+const choiceOn = 1 // ON in requests.bpf.c
+
+// selection mirrors the kernel's exceptions.
+type selection struct {
+	objs       *requestsObjects
+	byDefault  bool
+	generation uint32
+	exceptions map[int32]exception // by pid
+}
+
+type exception struct {
+	birth uint64
+	on    bool
+}
+
+// apply writes a change to the kernel. The generation goes last: every socket
+// takes its decision anew at its next operation.
+func (s *selection) apply(change core.Selection) error {
+	changed := s.generation == 0 || change.Default != s.byDefault
+	for _, key := range change.Clear {
+		if e, ok := s.exceptions[key.PID]; !ok || e.birth != key.Birth {
+			continue
+		}
+		if err := s.objs.Exceptions.Delete(uint32(key.PID)); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+			return fmt.Errorf("clear the choice for process %d: %w", key.PID, err)
+		}
+		delete(s.exceptions, key.PID)
+		changed = true
+	}
+	if s.exceptions == nil {
+		s.exceptions = make(map[int32]exception, len(change.Set))
+	}
+	for key, on := range change.Set {
+		e := exception{key.Birth, on}
+		if s.exceptions[key.PID] == e {
+			continue
+		}
+		v := requestsException{Birth: key.Birth}
+		if on {
+			v.Choice = choiceOn
+		}
+		if err := s.objs.Exceptions.Put(uint32(key.PID), v); err != nil {
+			return fmt.Errorf("choose for process %d: %w", key.PID, err)
+		}
+		s.exceptions[key.PID] = e
+		changed = true
+	}
+	if !changed {
+		return nil
+	}
+	s.byDefault = change.Default
+	return s.publish()
+}
+
+func (s *selection) publish() error {
+	used := uint32(min(len(s.exceptions), 1))
+	if used == 0 {
+		// What children inherited went with the choice that they inherited.
+		if err := clearMap(s.objs.Exceptions); err != nil {
+			return err
+		}
+	}
+	var byDefault uint32
+	if s.byDefault {
+		byDefault = 1
+	}
+	s.generation++
+	return errors.Join(
+		s.objs.ObserveDefault.Set(byDefault),
+		s.objs.ExceptionsUsed.Set(used),
+		s.objs.Generation.Set(s.generation),
+	)
+}
+
+func clearMap(m *ebpf.Map) error {
+	var pid uint32
+	for m.NextKey(nil, &pid) == nil {
+		if err := m.Delete(pid); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+			return fmt.Errorf("clear choices: %w", err)
+		}
+	}
+	return nil
+}
