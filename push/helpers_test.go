@@ -95,6 +95,7 @@ func testConfig(url string) Config {
 // received is one request as a server saw it.
 type received struct {
 	method, path, contentType, encoding, agent, auth string
+	client                                           string
 	header                                           http.Header
 	body                                             []byte // as sent
 }
@@ -137,7 +138,7 @@ func newRecorder(t *testing.T, answer http.HandlerFunc) *recorder {
 		body, _ := io.ReadAll(req.Body)
 		r.mu.Lock()
 		r.got = append(r.got, received{
-			method: req.Method, path: req.RequestURI, contentType: req.Header.Get("Content-Type"),
+			client: req.RemoteAddr, method: req.Method, path: req.RequestURI, contentType: req.Header.Get("Content-Type"),
 			encoding: req.Header.Get("Content-Encoding"), agent: req.UserAgent(),
 			auth: req.Header.Get("Authorization"), header: req.Header.Clone(), body: body,
 		})
