@@ -53,21 +53,24 @@ func parseCgroup(text string) (p place) {
 
 func parseCgroupPath(path string) (p place) {
 	segments := strings.Split(path, "/")
+	session := false // a user's own manager: what it starts is no unit of the machine
 	for i, segment := range segments {
 		if id := containerID(segments, i); id != "" {
 			// What is inside a container is named by its own systemd, if it has one.
-			p.container, p.unit = id, ""
+			p.container, p.unit, session = id, "", false
+			if before, _, ok := strings.Cut(segment, ":"); ok && podUID(before) != "" {
+				p.podUID = podUID(before)
+			}
 			continue
 		}
 		if uid := podUID(segment); uid != "" {
 			p.podUID = uid
 			continue
 		}
-		if strings.HasSuffix(segment, ".service") && segment != ".service" {
-			// A user's own manager and what it starts are a session, not a unit.
-			if strings.HasPrefix(segment, "user@") {
-				return place{}
-			}
+		if strings.HasPrefix(segment, "user@") {
+			session, p.unit = true, ""
+		}
+		if strings.HasSuffix(segment, ".service") && segment != ".service" && !session {
 			p.unit = segment
 		}
 	}
