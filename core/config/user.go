@@ -1,0 +1,130 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// User is the person in front of the terminal: under sudo, the one who called it.
+type User struct {
+	Name     string
+	UID, GID int
+	Home     string // empty when there is none
+	// Other is true when that is not who we run as: files of this user are then
+	// touched with their rights, never with ours.
+	Other bool
+}
+
+// Invoker finds the user from the environment ("KEY=value" entries) and the
+// user database. Root who was not called through sudo, doas or pkexec is root.
+func Invoker(env []string) User {
+	own := User{UID: os.Geteuid(), GID: os.Getegid(), Home: getenv(env, "HOME")}
+	if u, err := user.LookupId(strconv.Itoa(own.UID)); err == nil {
+		own.Name = u.Username
+		if own.Home == "" {
+			own.Home = u.HomeDir
+		}
+	}
+	if !filepath.IsAbs(own.Home) {
+		own.Home = ""
+	}
+	if own.UID != 0 {
+		return own
+	}
+	var u *user.User
+	var err error
+	switch {
+	case getenv(env, "SUDO_UID") != "":
+		u, err = user.LookupId(getenv(env, "SUDO_UID"))
+	case getenv(env, "DOAS_USER") != "":
+		u, err = user.Lookup(getenv(env, "DOAS_USER"))
+	case getenv(env, "PKEXEC_UID") != "":
+		u, err = user.LookupId(getenv(env, "PKEXEC_UID"))
+	default:
+		return own
+	}
+	if err != nil {
+		return own
+	}
+	uid, err1 := strconv.Atoi(u.Uid)
+	gid, err2 := strconv.Atoi(u.Gid)
+	if err1 != nil || err2 != nil || uid <= 0 || !filepath.IsAbs(u.HomeDir) {
+		return own
+	}
+	return User{Name: u.Username, UID: uid, GID: gid, Home: u.HomeDir, Other: true}
+}
+
+// Do runs f with the user's rights on files: what they cannot read is not read,
+// what is created is theirs, and no link of theirs leads us astray. f must not
+// start goroutines that touch files. It blocks as long as f does.
+func (u User) Do(f func() error) error {
+	if !u.Other {
+		return f()
+	}
+	result := make(chan error, 1)
+	go func() {
+		// The thread is not unlocked when its rights could not be restored: it
+		// then ends with the goroutine.
+		runtime.LockOSThread()
+		restore, err := u.become()
+		if err != nil {
+			result <- fmt.Errorf("act as user %s: %w", u.Name, err)
+			return
+		}
+		defer func() {
+			if p := recover(); p != nil {
+				err = fmt.Errorf("act as user %s: panic: %v", u.Name, p)
+			}
+			if restore() {
+				runtime.UnlockOSThread()
+			}
+			result <- err
+		}()
+		err = f()
+	}()
+	return <-result
+}
+
+// become changes the file-system user of this thread. Only the thread's own
+// rights change, so nothing else in the program is disturbed.
+func (u User) become() (restore func() bool, err error) {
+	oldUID, oldGID := fsIDs()
+	restore = func() bool {
+		unix.SetfsuidRetUid(oldUID)
+		unix.SetfsgidRetGid(oldGID)
+		uid, gid := fsIDs()
+		return uid == oldUID && gid == oldGID
+	}
+	unix.SetfsgidRetGid(u.GID)
+	unix.SetfsuidRetUid(u.UID)
+	if uid, gid := fsIDs(); uid != u.UID || gid != u.GID {
+		restore()
+		return nil, errors.New("not allowed to change the user (CAP_SETUID and CAP_SETGID)")
+	}
+	return restore, nil
+}
+
+// fsIDs reads the current ids: the calls return them and refuse -1.
+func fsIDs() (uid, gid int) {
+	uid, _ = unix.SetfsuidRetUid(-1)
+	gid, _ = unix.SetfsgidRetGid(-1)
+	return uid, gid
+}
+
+// getenv returns the last value of a variable, as the shell would.
+func getenv(env []string, name string) string {
+	for i := len(env) - 1; i >= 0; i-- {
+		if k, v, ok := strings.Cut(env[i], "="); ok && k == name {
+			return v
+		}
+	}
+	return ""
+}
