@@ -12,6 +12,7 @@ import (
 
 	"vitals/core"
 	"vitals/probes/kern"
+	"vitals/probes/lifecycle"
 )
 
 // Env is what the program gives to its probes.
@@ -29,7 +30,9 @@ type probe struct {
 
 // list is every probe there is, in display order.
 func list() []probe {
-	return []probe{}
+	return []probe{
+		{lifecycle.Kind, lifecycle.Spec, lifecycle.Needs},
+	}
 }
 
 // Set is all probes, ready to be run by a supervisor.

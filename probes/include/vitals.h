@@ -9,6 +9,9 @@
 #include "bpf/bpf_tracing.h"
 #include "bpf/bpf_endian.h"
 
+/* Puts a type into the object's type information, so that bpf2go makes the same one in Go. */
+#define EXPORT_TYPE(name) const struct name *_export_##name __attribute__((unused))
+
 #define NSEC_PER_TICK 10000000ULL /* USER_HZ is 100 on amd64 and arm64 */
 #define NSEC_PER_USEC 1000ULL
 
