@@ -45,7 +45,8 @@ type Config struct {
 	Timeout time.Duration
 	// DeleteOnExit removes the group after the final push.
 	DeleteOnExit bool
-	// HTTP has authentication, TLS, proxy and headers; nil means none. It is not
+	// HTTP has authentication, TLS, proxy and headers; nil means none. Without a
+	// proxy of its own, HTTP_PROXY, HTTPS_PROXY and NO_PROXY hold. It is not
 	// modified and must not be while the unit lives.
 	HTTP *config.HTTPClientConfig
 
@@ -60,6 +61,8 @@ type Config struct {
 	// Report is told the state after every change, from one goroutine at a time;
 	// it must not block for long. It may be nil.
 	Report func(core.PushRow)
+	// Event is told when the state changes; it may be nil.
+	Event func(core.Event)
 	// Now, when not nil, asks for a push at once with every value received.
 	Now <-chan struct{}
 	// Recorder times the requests; it may be nil.
@@ -77,6 +80,7 @@ type Label struct{ Name, Value string }
 // settings is a Config that was found valid, with its defaults filled in.
 type settings struct {
 	Config
+	id      string  // of the unit
 	group   []Label // the whole grouping key, job first
 	target  string  // the group's address, without user and password
 	shown   string  // the gateway's address, as screens and errors name it
@@ -90,7 +94,10 @@ const (
 
 // check validates everything but the interval.
 func (c Config) check() (*settings, error) {
-	s := &settings{Config: c}
+	s := &settings{Config: c, id: "destination/" + Kind}
+	if c.Name != "" {
+		s.id += "/" + core.Clean(c.Name, core.MaxName)
+	}
 	if c.Source == nil {
 		return nil, errors.New("push: a source of snapshots is required")
 	}
@@ -192,6 +199,9 @@ func (s *settings) checkHTTP(user *url.Userinfo) error {
 	// Which redirects are followed is decided in one place, see followRedirect;
 	// set, it makes the library strip credentials when the host changes.
 	client.FollowRedirects = true
+	if client.ProxyURL.URL == nil && client.NoProxy == "" {
+		client.ProxyFromEnvironment = true
+	}
 	if user != nil {
 		if client.BasicAuth != nil || client.Authorization != nil || client.OAuth2 != nil || client.BearerToken != "" || client.BearerTokenFile != "" {
 			return errors.New("push has a user in its address and other authentication in its settings: keep one of them")

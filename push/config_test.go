@@ -2,9 +2,14 @@ package push
 
 import (
 	"context"
+	"encoding/pem"
 	"fmt"
+	"io"
+	"log"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -211,6 +216,43 @@ func TestP38_HeadersAndAuthentication(t *testing.T) {
 	}
 	if r.header.Get("Idempotency-Key") != "" {
 		t.Error("the empty idempotency key was sent")
+	}
+}
+
+func TestProxyFromTheEnvironment(t *testing.T) {
+	proxy := newRecorder(t, status200)
+	t.Setenv("HTTP_PROXY", proxy.URL)
+	t.Setenv("NO_PROXY", "direct.invalid")
+	if err := Once(t.Context(), testConfig("gw.invalid:9091")); err != nil {
+		t.Fatal(err)
+	}
+	if got := proxy.requests(); len(got) != 1 || got[0].path != "http://gw.invalid:9091/metrics/job/vitals/instance/web-1" {
+		t.Errorf("the proxy got %v", got)
+	}
+	if err := Once(t.Context(), testConfig("direct.invalid:9091")); err == nil || len(proxy.requests()) != 1 {
+		t.Errorf("NO_PROXY was not heeded: %v", err)
+	}
+}
+
+func TestTLSIsVerified(t *testing.T) {
+	gw := httptest.NewUnstartedServer(http.HandlerFunc(status200))
+	gw.Config.ErrorLog = log.New(io.Discard, "", 0)
+	gw.StartTLS()
+	defer gw.Close()
+	c := testConfig(gw.URL)
+	if err := Once(t.Context(), c); err == nil {
+		t.Error("a certificate of nobody was trusted")
+	} else {
+		mustContain(t, err.Error(), "certificate")
+	}
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: gw.Certificate().Raw})
+	if err := os.WriteFile(ca, block, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.HTTP = &config.HTTPClientConfig{TLSConfig: config.TLSConfig{CAFile: ca}}
+	if err := Once(t.Context(), c); err != nil {
+		t.Error(err)
 	}
 }
 

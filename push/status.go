@@ -18,6 +18,7 @@ const (
 type status struct {
 	*settings
 	row    core.PushRow
+	told   string // the state that was published last
 	warned time.Time
 }
 
@@ -33,6 +34,14 @@ func (s *status) publish() {
 	if s.Report != nil {
 		s.Report(s.row)
 	}
+	if s.Event != nil && s.told != s.row.State {
+		s.Event(core.Event{
+			At: time.Now(), Kind: core.EventPush, Unit: s.id, From: s.told, To: s.row.State,
+			Attempt: s.row.Consecutive, NextTry: s.row.NextAttempt, Error: s.row.LastError,
+			Reason: "push to " + s.shown + ": " + s.row.State,
+		})
+	}
+	s.told = s.row.State
 }
 
 // record takes in how a push ended.

@@ -22,12 +22,8 @@ func NewSpec(c Config) (core.Spec, error) {
 	if err != nil {
 		return core.Spec{}, err
 	}
-	id := "destination/" + Kind
-	if c.Name != "" {
-		id += "/" + core.Clean(c.Name, core.MaxName)
-	}
 	return core.Spec{
-		ID:          id,
+		ID:          s.id,
 		Class:       core.ClassDestination,
 		Kind:        Kind,
 		Title:       "push",

@@ -301,7 +301,11 @@ func TestDetachStopsAndKeepsItsDeadline(t *testing.T) {
 func TestT38_T42_T43_TransientFailuresBackOffAndRecover(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const down = 12
-		b := start(t, func(c *Config) { c.Interval = time.Hour }, func(n int, _ *http.Request) (int, http.Header, error) {
+		var events []string
+		b := start(t, func(c *Config) {
+			c.Interval = time.Hour
+			c.Event = func(e core.Event) { events = append(events, e.From+">"+e.To) }
+		}, func(n int, _ *http.Request) (int, http.Header, error) {
 			if n <= down {
 				return 503, http.Header{}, nil
 			}
@@ -333,6 +337,9 @@ func TestT38_T42_T43_TransientFailuresBackOffAndRecover(t *testing.T) {
 			t.Errorf("%d warnings for %d failures", warned, down)
 		}
 		mustContain(t, b.log.String(), "push works again", "failures=12")
+		if got := strings.Join(events, " "); got != ">waiting waiting>retrying retrying>ok" {
+			t.Errorf("events %s", got)
+		}
 		b.end(t)
 	})
 }
