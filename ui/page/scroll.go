@@ -1,0 +1,133 @@
+package page
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"vitals/core"
+	"vitals/ui/canvas"
+	"vitals/ui/format"
+	"vitals/ui/keys"
+	"vitals/ui/widget"
+)
+
+// Scroll moves a table's cursor by an action; it reports whether it was one.
+func Scroll(t *widget.Table, a keys.Action) bool {
+	switch a {
+	case keys.CursorUp:
+		t.Move(-1)
+	case keys.CursorDown:
+		t.Move(1)
+	case keys.PageUp:
+		t.Move(-t.Page())
+	case keys.PageDown:
+		t.Move(t.Page())
+	case keys.First:
+		t.Move(-t.N)
+	case keys.Last:
+		t.Move(t.N)
+	default:
+		return false
+	}
+	return true
+}
+
+// PID draws a process id.
+func PID(c canvas.Area, pid int32) {
+	var b [24]byte
+	Num(c, format.Int(b[:0], pid), canvas.Style{})
+}
+
+// TopEdges are the n edges that matter most: those that fail, then the busiest.
+func TopEdges(edges []*core.EdgeRow, n int) []*core.EdgeRow {
+	out := slices.Clone(edges)
+	slices.SortStableFunc(out, func(a, b *core.EdgeRow) int {
+		return cmp.Or(-cmp.Compare(log2(a.Rate), log2(b.Rate)), cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To))
+	})
+	return out[:min(len(out), max(n, 0))]
+}
+
+// Busiest appends the n processes that use most CPU, then memory. Kernel threads
+// are not among them.
+func Busiest(rows []*core.ProcessRow, s *core.Snapshot, n int) []*core.ProcessRow {
+	for _, r := range s.Processes {
+		if r.Alive && r.Skip != "kernel thread" {
+			rows = append(rows, r)
+		}
+	}
+	slices.SortFunc(rows, func(a, b *core.ProcessRow) int {
+		return cmp.Or(-Compare(a.CPURatio, b.CPURatio), -cmp.Compare(a.Usage.RSS, b.Usage.RSS), cmp.Compare(a.PID, b.PID))
+	})
+	return rows[:min(len(rows), n)]
+}
+
+const heatLabel = 6 // columns left of a heat map
+
+// DrawHeat draws latency over time with its scales: durations upwards, time to
+// the right. Bands that nobody used at either end are left out when there is no
+// room for all.
+func DrawHeat(a canvas.Area, h *core.Heat) {
+	if h == nil || len(h.Columns) == 0 || a.H < 3 {
+		a.Text(1, 0, "no requests yet", canvas.Fg(canvas.Faint))
+		return
+	}
+	axis, plot := a.Bottom(1)
+	low, high := bands(h)
+	rows := plot.H
+	for high-low+1 < rows && (low > 0 || high < core.HeatRows-1) {
+		if high < core.HeatRows-1 {
+			high++
+		}
+		if high-low+1 < rows && low > 0 {
+			low--
+		}
+	}
+	for high-low+1 > rows {
+		low++ // the fast end is the one to fold: what is slow must be seen
+	}
+	labels, cells := plot.Left(heatLabel)
+	var b [24]byte
+	for r := low; r <= high; r++ {
+		bound := core.HeatBound(r)
+		labels.Right(0, plot.H-1-(r-low), heatLabel-1, string(format.Seconds(b[:0], bound)), canvas.Fg(canvas.Muted))
+	}
+	cols, per := len(h.Columns), 1
+	if wide := cells.W / max(cols, 1); wide > 1 {
+		per = wide
+	}
+	widget.Heat(cells, cols*per, high-low+1, func(col, row int) uint32 {
+		column := &h.Columns[col/per]
+		n := column[low+row]
+		if row == 0 {
+			for i := range low {
+				n += column[i]
+			}
+		}
+		return n
+	})
+	shown := min(cells.W/per, cols)
+	axis.Right(0, 0, axis.W, "now", canvas.Fg(canvas.Muted))
+	for _, at := range [...]int{3, 2, 1} {
+		if n := shown * at / 3; n*per > 8 {
+			text := "-" + format.Of(format.Age, h.Step*time.Duration(n))
+			axis.Text(axis.W-n*per, 0, text, canvas.Fg(canvas.Muted))
+		}
+	}
+}
+
+// bands are the lowest and highest band that any request fell into.
+func bands(h *core.Heat) (low, high int) {
+	low, high = core.HeatRows-1, 0
+	for i := range h.Columns {
+		for r, n := range h.Columns[i] {
+			if n > 0 {
+				low, high = min(low, r), max(high, r)
+			}
+		}
+	}
+	if low > high {
+		return 0, core.HeatRows - 1
+	}
+	return low, high
+}
