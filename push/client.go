@@ -3,6 +3,7 @@ package push
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/common/config"
@@ -129,7 +131,24 @@ func (c *client) unanswered(ctx context.Context, err error) answer {
 	if outer, ok := errors.AsType[*url.Error](err); ok {
 		err = outer.Err
 	}
-	return answer{verdict: transient, err: fmt.Errorf("push to %s: %w", c.shown, &redacted{err, cleanText(c.redact(err.Error()), maxText)})}
+	text := cleanText(c.redact(err.Error()), maxText)
+	return answer{verdict: transient, err: &core.Remedied{
+		Err:    fmt.Errorf("push to %s: %w", c.shown, &redacted{err, text}),
+		Remedy: unansweredRemedy(err),
+	}}
+}
+
+func unansweredRemedy(err error) string {
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return "nothing listens there: is the gateway running?"
+	}
+	if _, ok := errors.AsType[*net.DNSError](err); ok {
+		return "check the host name of the push address"
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return "name its authority with ca_file in tls_config of the push destination"
+	}
+	return ""
 }
 
 // redacted is an error whose text was made fit to be shown.

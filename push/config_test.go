@@ -243,7 +243,7 @@ func TestTLSIsVerified(t *testing.T) {
 	if err := Once(t.Context(), c); err == nil {
 		t.Error("a certificate of nobody was trusted")
 	} else {
-		mustContain(t, err.Error(), "certificate")
+		mustContain(t, err.Error(), "certificate", "ca_file")
 	}
 	ca := filepath.Join(t.TempDir(), "ca.pem")
 	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: gw.Certificate().Raw})

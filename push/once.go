@@ -23,7 +23,7 @@ func Once(ctx context.Context, c Config) error {
 	}
 	defer p.close()
 	status := newStatus(s)
-	r := p.push(ctx, s.fresh(ctx))
+	r := p.push(ctx, s.fresh(ctx, s.Timeout))
 	if err := ctx.Err(); err != nil && r.err == nil && r.verdict != delivered {
 		return err
 	}
@@ -39,7 +39,7 @@ func DryRun(ctx context.Context, w io.Writer, c Config) error {
 	if err != nil {
 		return err
 	}
-	snap := s.fresh(ctx)
+	snap := s.fresh(ctx, s.Timeout)
 	if err := ctx.Err(); err != nil {
 		return err
 	}

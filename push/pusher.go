@@ -101,10 +101,13 @@ func (p *pusher) remove(ctx context.Context) error {
 
 func (p *pusher) close() { p.http.CloseIdleConnections() }
 
-// fresh returns a snapshot of now, or the newest one when that is not to be had.
-func (s *settings) fresh(ctx context.Context) *core.Snapshot {
+// fresh returns a snapshot of now, or the newest one when that is not to be had
+// in time.
+func (s *settings) fresh(ctx context.Context, within time.Duration) *core.Snapshot {
 	if s.Fresh != nil {
-		if snap := s.Config.Fresh(ctx); snap != nil {
+		ctx, cancel := context.WithTimeout(ctx, within)
+		defer cancel()
+		if snap := s.Fresh(ctx); snap != nil {
 			return snap
 		}
 	}

@@ -436,7 +436,7 @@ func TestT47_OnceTellsWhenNothingListens(t *testing.T) {
 	if err == nil {
 		t.Fatal("nothing listens, and Once is content")
 	}
-	mustContain(t, err.Error(), "connection refused", l.Addr().String())
+	mustContain(t, err.Error(), "connection refused", "is the gateway running?", l.Addr().String())
 	if strings.Count(err.Error(), "/metrics/") != 0 {
 		t.Errorf("the path is told: %v", err)
 	}

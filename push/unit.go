@@ -204,7 +204,9 @@ func (u *unit) finish(ended context.Context) {
 		defer cancel()
 	}
 
-	r := u.pusher.push(ctx, u.fresh(ctx))
+	// Half of the time for the snapshot: the other half must do for the request.
+	due, _ := ctx.Deadline()
+	r := u.pusher.push(ctx, u.fresh(ctx, time.Until(due)/2))
 	if r.verdict == cancelled {
 		r.verdict = transient
 	}

@@ -232,6 +232,24 @@ func TestT46_FinalPushHasItsOwnDeadline(t *testing.T) {
 	})
 }
 
+// An engine that cannot flush must not take the final push with it.
+func TestT46_FinalPushWithoutAFreshSnapshot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, func(c *Config) {
+			c.Fresh = func(ctx context.Context) *core.Snapshot { <-ctx.Done(); return nil }
+		}, always(200))
+		synctest.Wait()
+		began := time.Now()
+		b.end(t)
+		if took := time.Since(began); took != FinalTimeout/2 {
+			t.Errorf("took %v", took)
+		}
+		if row := b.rows.last(); row.Pushes != 2 {
+			t.Errorf("row %+v", row)
+		}
+	})
+}
+
 func TestT46_DeleteComesAfterTheFinalPush(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := start(t, func(c *Config) { c.DeleteOnExit = true }, always(202))
