@@ -135,13 +135,13 @@ func (p *probe) Serve(ctx context.Context, ready func()) error {
 		p.ring.Flush()
 	}()
 	ready()
-	return p.read()
+	return p.read(att)
 }
 
 // read hands on what comes until the ring is flushed.
-func (p *probe) read() error {
+func (p *probe) read(att *kern.Attachment) error {
 	pair := newPairer(p.env.Sink)
-	look := newSweeper(p, pair)
+	look := newSweeper(p, att, pair)
 	for {
 		_, err := p.ring.Read(readWait, readBatch, pair.take)
 		if errors.Is(err, kern.ErrFlushed) {

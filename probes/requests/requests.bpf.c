@@ -1,3 +1,5 @@
+//go:build ignore
+
 // SPDX-License-Identifier: Dual MIT/GPL
 // Pairs what goes in and out of stream sockets into exchanges, whatever the
 // protocol: one record with the heads, sizes and times of each.

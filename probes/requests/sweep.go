@@ -1,0 +1,146 @@
+package requests
+
+import (
+	"fmt"
+	"time"
+
+	"vitals/core"
+	"vitals/probes/kern"
+)
+
+const sweepEvery = 250 * time.Millisecond
+
+// sweeper looks at all sockets now and then, only while there is something to
+// see: the kernel ships responses that nothing has followed, and lists what is
+// open. It also fetches what the kernel could not ship.
+type sweeper struct {
+	*probe
+	att  *kern.Attachment
+	pair *pairer
+	next time.Time
+	open bool // the last sweep saw something open
+	buf  []byte
+
+	answering map[uint64]bool // sockets with an early record, still answering
+	inFlight  map[flightKey]*core.InFlight
+	list      []core.InFlight
+
+	lost, amendments, unpaired uint64 // kernel counters at the last look
+}
+
+type flightKey struct {
+	proc core.ProcKey
+	role core.Role
+}
+
+func newSweeper(p *probe, att *kern.Attachment, pair *pairer) *sweeper {
+	return &sweeper{probe: p, att: att, pair: pair, buf: make([]byte, kern.IterBuffer),
+		answering: make(map[uint64]bool), inFlight: make(map[flightKey]*core.InFlight)}
+}
+
+// due sweeps when it is time to.
+func (s *sweeper) due(now time.Time) error {
+	if now.Before(s.next) {
+		return nil
+	}
+	s.next = now.Add(sweepEvery)
+	s.troubles()
+	var dirty uint32
+	if err := s.objs.Dirty.Get(&dirty); err != nil {
+		return fmt.Errorf("look for open exchanges: %w", err)
+	}
+	if dirty == 0 && !s.open && len(s.pair.held) == 0 {
+		return nil
+	}
+	if err := s.objs.Dirty.Set(uint32(0)); err != nil {
+		return fmt.Errorf("look for open exchanges: %w", err)
+	}
+	return s.look()
+}
+
+func (s *sweeper) look() error {
+	clear(s.answering)
+	clear(s.inFlight)
+	s.open = false
+	if err := kern.ReadIter(s.probe.sweep, s.buf, s.see); err != nil {
+		select {
+		case <-s.att.Stopping():
+			return nil
+		default:
+			return fmt.Errorf("sweep sockets: %w", err)
+		}
+	}
+	// What the sweep shipped comes before what it releases.
+	if _, err := s.ring.Read(0, readBatch, s.pair.take); err != nil {
+		return nil // the end: Read tells it again
+	}
+	s.pair.release(s.answering)
+	had := len(s.list) > 0
+	s.list = s.list[:0]
+	for _, f := range s.inFlight {
+		s.list = append(s.list, *f)
+	}
+	if had || len(s.list) > 0 {
+		s.env.Sink.InFlight(s.list)
+	}
+	return nil
+}
+
+func (s *sweeper) see(o *requestsOpen) {
+	s.open = true
+	if o.State != stateRequest {
+		if o.Shipped != 0 {
+			s.answering[o.Cookie] = true
+		}
+		return
+	}
+	if !method(o.Head) {
+		return
+	}
+	key := flightKey{core.ProcKey{PID: int32(o.Tgid), Birth: o.Birth}, core.RoleServer}
+	if o.Role == roleClient {
+		key.role = core.RoleClient
+	}
+	f := s.inFlight[key]
+	if f == nil {
+		f = &core.InFlight{Proc: key.proc, Role: key.role, Oldest: int64(o.Start)}
+		s.inFlight[key] = f
+	}
+	f.Count++
+	f.Oldest = min(f.Oldest, int64(o.Start))
+}
+
+// troubles fetches what was lost and what had no request.
+func (s *sweeper) troubles() {
+	var lost, amendments, unpaired uint64
+	if s.objs.LostExchanges.Get(&lost) != nil || s.objs.LostAmendments.Get(&amendments) != nil || s.objs.UnpairedChunks.Get(&unpaired) != nil {
+		return
+	}
+	if lost == s.lost && unpaired == s.unpaired && amendments == s.amendments {
+		return
+	}
+	s.env.Lost("ring", Kind, lost-s.lost)
+	if n := amendments - s.amendments; n > 0 {
+		s.env.Sink.Samples([]core.Sample{{Desc: &amendmentsLost, Value: float64(n)}})
+	}
+	s.lost, s.amendments, s.unpaired = lost, amendments, unpaired
+	s.byProcess()
+}
+
+func (s *sweeper) byProcess() {
+	var keys []requestsProcess
+	var key requestsProcess
+	var v requestsTrouble
+	for it := s.objs.Troubles.Iterate(); it.Next(&key, &v); {
+		keys = append(keys, key)
+	}
+	for _, key := range keys {
+		if s.objs.Troubles.LookupAndDelete(key, &v) != nil {
+			continue
+		}
+		c := s.pair.coverage(core.ProcKey{PID: int32(key.Tgid), Birth: key.Birth})
+		c.Exchanges += v.Lost
+		c.Lost += v.Lost
+		c.Unpaired += v.Unpaired
+	}
+}

@@ -1,0 +1,171 @@
+package requests
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// conn is a keep-alive connection to a helper.
+type conn struct {
+	net.Conn
+	r *bufio.Reader
+	t *testing.T
+}
+
+func dial(t *testing.T, addr string) *conn {
+	t.Helper()
+	network, address := split(addr)
+	c, err := net.Dial(network, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return &conn{c, bufio.NewReader(c), t}
+}
+
+func (c *conn) send(text string) {
+	c.t.Helper()
+	if _, err := io.WriteString(c, text); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *conn) answer(method string) int {
+	c.t.Helper()
+	resp, err := http.ReadResponse(c.r, &http.Request{Method: method})
+	if err != nil {
+		c.t.Error(err)
+		return 0
+	}
+	io.Copy(io.Discard, resp.Body)
+	resp.Body.Close()
+	return resp.StatusCode
+}
+
+func (c *conn) do(method, path, headers, body string) int {
+	c.t.Helper()
+	c.send(method + " " + path + "?token=hunter2 HTTP/1.1\r\nHost: shop.example\r\n" + headers + "\r\n" + body)
+	return c.answer(method)
+}
+
+// mix sends n requests of all the shapes that matter.
+func (c *conn) mix(n int, count func(string)) {
+	for i := range n {
+		switch i % 8 {
+		case 0, 1:
+			count(fmt.Sprintf("GET /users/{id} %d", c.do("GET", fmt.Sprintf("/users/%d", i), "", "")))
+		case 2:
+			count(fmt.Sprintf("HEAD /users/{id} %d", c.do("HEAD", fmt.Sprintf("/users/%d", i), "", "")))
+		case 3:
+			body := strings.Repeat("abcdefgh", 1+i%700)
+			count(fmt.Sprintf("POST /upload %d", c.do("POST", "/upload", fmt.Sprintf("Content-Length: %d\r\n", len(body)), body)))
+		case 4:
+			count(fmt.Sprintf("POST /upload %d", c.do("POST", "/upload", "Transfer-Encoding: chunked\r\n", "400\r\n"+strings.Repeat("x", 1024)+"\r\n0\r\n\r\n")))
+		case 5:
+			count(fmt.Sprintf("GET /chunked %d", c.do("GET", "/chunked", "", "")))
+		case 6:
+			count(fmt.Sprintf("GET /busy %d", c.do("GET", "/busy", "", "")))
+		case 7:
+			count(fmt.Sprintf("GET /nothing %d", c.do("GET", "/nothing", "", "")))
+		}
+	}
+}
+
+// storm runs mix on conns at once and returns what was done, keys with a prefix.
+func storm(prefix string, n int, conns ...*conn) map[string]uint64 {
+	var mu sync.Mutex
+	want := map[string]uint64{}
+	var wg sync.WaitGroup
+	for _, c := range conns {
+		wg.Go(func() {
+			mine := map[string]uint64{}
+			c.mix(n, func(k string) { mine[prefix+k]++ })
+			mu.Lock()
+			defer mu.Unlock()
+			for k, v := range mine {
+				want[k] += v
+			}
+		})
+	}
+	wg.Wait()
+	return want
+}
+
+func TestServerCountsAreExact(t *testing.T) {
+	for _, kind := range []string{"tcp", "unix"} {
+		t.Run(kind, func(t *testing.T) {
+			addr := "127.0.0.1:0"
+			if kind == "unix" {
+				addr = "unix:" + filepath.Join(t.TempDir(), "s")
+			}
+			server, bound := start(t, "serve", addr)
+			if kind == "tcp" {
+				addr = bound
+			}
+			var conns []*conn
+			for range 4 { // older than the probe, used and idle
+				c := dial(t, addr)
+				c.do("GET", "/users/0", "", "")
+				conns = append(conns, c)
+			}
+			p := attach(t, 0, server.key)
+			for range 4 {
+				conns = append(conns, dial(t, addr))
+			}
+			began := time.Now()
+			want := storm("server ", 2000, conns...)
+			t.Logf("%.0f requests/s", 16000/time.Since(began).Seconds())
+			settle()
+			same(t, kind, p.of(server.key), want)
+			if len(p.lost) > 0 {
+				t.Errorf("lost %v", p.lost)
+			}
+			c := p.cover[server.key]
+			if c.Exchanges != 16000 || c.Parsed != 16000 || c.Unpaired != 0 {
+				t.Errorf("coverage %+v", c)
+			}
+		})
+	}
+}
+
+func TestClientCountsAreExact(t *testing.T) {
+	for _, kind := range []string{"tcp", "unix"} {
+		t.Run(kind, func(t *testing.T) {
+			addr := "127.0.0.1:0"
+			if kind == "unix" {
+				addr = "unix:" + filepath.Join(t.TempDir(), "s")
+			}
+			server, bound := start(t, "serve", addr)
+			if kind == "tcp" {
+				addr = bound
+			}
+			client, _ := start(t, "fetch", addr)
+			client.ask("100") // connections that are older than the probe
+			p := attach(t, 0, server.key, client.key)
+			if got := client.ask("20000"); got != "ok" {
+				t.Fatal(got)
+			}
+			settle()
+			same(t, "client", p.of(client.key), map[string]uint64{"client GET /users/{id} 200": 20000})
+			same(t, "server", p.of(server.key), map[string]uint64{"server GET /users/{id} 200": 20000})
+			late := 0
+			for _, r := range p.seen {
+				if r.Partial {
+					late++
+				}
+				if r.Proc == client.key && r.Peer != "shop.example" {
+					t.Fatalf("peer %q", r.Peer)
+				}
+			}
+			t.Logf("%d requests were reported after their answers; coverage client %+v server %+v", late, p.cover[client.key], p.cover[server.key])
+		})
+	}
+}
