@@ -13,6 +13,7 @@ import (
 	"vitals/core"
 	"vitals/probes/kern"
 	"vitals/probes/lifecycle"
+	"vitals/probes/requests"
 )
 
 // Env is what the program gives to its probes.
@@ -32,6 +33,7 @@ type probe struct {
 func list() []probe {
 	return []probe{
 		{lifecycle.Kind, lifecycle.Spec, lifecycle.Needs},
+		{requests.Kind, requests.Spec, requests.Needs},
 	}
 }
 
