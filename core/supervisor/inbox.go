@@ -1,44 +1,56 @@
 package supervisor
 
 import (
+	"cmp"
+	"slices"
 	"sync"
 
 	"vitals/core"
 )
 
 // inbox takes facts about processes without ever blocking the teller. Of
-// several facts about one process only the newest waits, so it holds at most
-// one entry for each process that the loop has not looked at yet.
+// several facts about one pid only the newest waits, so it holds at most one
+// for each pid, however long the loop is busy.
 type inbox struct {
 	mu      sync.Mutex
-	pending map[core.ProcKey]*core.Process // nil: the process ended
-	spare   map[core.ProcKey]*core.Process
+	pending map[int32]fact
+	taken   []fact // reused from take to take
 	wake    chan struct{}
 }
 
-func newInbox() *inbox {
-	return &inbox{
-		pending: make(map[core.ProcKey]*core.Process),
-		spare:   make(map[core.ProcKey]*core.Process),
-		wake:    make(chan struct{}, 1),
-	}
+// fact is the newest of a pid.
+type fact struct {
+	key  core.ProcKey
+	proc *core.Process // nil: it ended
 }
 
-func (b *inbox) put(key core.ProcKey, p *core.Process) {
+func newInbox() *inbox {
+	return &inbox{pending: make(map[int32]fact), wake: make(chan struct{}, 1)}
+}
+
+func (b *inbox) put(f fact) {
 	b.mu.Lock()
-	b.pending[key] = p
+	if b.pending[f.key.PID].key.Birth <= f.key.Birth { // else late news of an earlier owner of the pid
+		b.pending[f.key.PID] = f
+	}
 	b.mu.Unlock()
 	nudge(b.wake)
 }
 
-// take returns all that waits; the map is valid until the next take.
-func (b *inbox) take() map[core.ProcKey]*core.Process {
+// take returns all that waits, parents before their children. It is valid until
+// the next take.
+func (b *inbox) take() []fact {
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	taken := b.pending
-	clear(b.spare)
-	b.pending, b.spare = b.spare, taken
-	return taken
+	b.taken = b.taken[:0]
+	for _, f := range b.pending {
+		b.taken = append(b.taken, f)
+	}
+	clear(b.pending)
+	b.mu.Unlock()
+	slices.SortFunc(b.taken, func(x, y fact) int {
+		return cmp.Or(cmp.Compare(x.key.Birth, y.key.Birth), cmp.Compare(x.key.PID, y.key.PID))
+	})
+	return b.taken
 }
 
 // nudge wakes whoever waits on a channel of capacity one.

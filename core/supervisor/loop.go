@@ -86,20 +86,11 @@ func (s *Supervisor) restore() {
 
 // lookAtProcesses takes in all facts that wait.
 func (s *Supervisor) lookAtProcesses() {
-	facts := s.in.take()
 	forgot := false
-	for key, p := range facts { // ends first: a pid may have been reused
-		if p == nil && s.procs.drop(key) {
-			forgot = s.choices.forget(key) || forgot
-		}
-	}
-	for _, p := range facts {
-		if p == nil {
-			continue
-		}
-		if replaced, reused := s.procs.put(p); reused {
-			forgot = s.choices.forget(replaced) || forgot
-		}
+	s.procs.now = time.Now()
+	for _, f := range s.in.take() {
+		ended, ends := s.procs.take(f)
+		forgot = ends && s.choices.forget(ended) || forgot
 	}
 	if forgot {
 		s.choices.rebuild()

@@ -3,6 +3,7 @@ package supervisor
 import (
 	"fmt"
 	"math/bits"
+	"time"
 
 	"vitals/core"
 )
@@ -13,7 +14,8 @@ type table struct {
 	members   map[int32]*member
 	kinds     []*kind // a kind's bit is its index
 	toggles   *core.Toggles
-	seen      bool // a process has ever been told of
+	now       time.Time // of the batch of facts, or of the choice, in hand
+	seen      bool      // a process has ever been told of
 	countsDue bool
 }
 
@@ -23,9 +25,25 @@ const maxKinds = 64
 type member struct {
 	proc *core.Process
 	on   uint64 // kinds that are on for it
-	// marked are kinds for which the kernel may hold an exception for this
-	// process: set by us, or inherited from its parent at fork.
-	marked uint64
+	exc  uint64 // kinds for which it is an exception
+	// copied are kinds for which the kernel may hold an exception that is none:
+	// inherited from the parent at fork, or being removed. Units are told to
+	// clear it; children born before that is done, at most until fresh, may
+	// have got a copy.
+	copied uint64
+	fresh  time.Time
+}
+
+// copyTime is how long a unit has to clear an exception before children are
+// taken to be born without it.
+const copyTime = 10 * time.Second
+
+// stale returns the kinds for which the kernel may hold an exception.
+func (m *member) stale(now time.Time) uint64 {
+	if now.After(m.fresh) {
+		return m.exc
+	}
+	return m.exc | m.copied
 }
 
 type kind struct {
@@ -77,16 +95,27 @@ func (t *table) discharge(id, name string) {
 	}
 }
 
-// put takes in a new or changed process. When its pid belonged to an earlier
-// process whose end was missed, that one is dropped and returned.
-func (t *table) put(p *core.Process) (replaced core.ProcKey, reused bool) {
+// take brings the table up to date with a fact. When a process ended by it,
+// which may be an earlier owner of the pid whose end was missed, it is returned.
+func (t *table) take(f fact) (ended core.ProcKey, ends bool) {
+	m := t.members[f.key.PID]
+	switch {
+	case m != nil && m.proc.Birth > f.key.Birth: // late news of an earlier owner
+		return ended, false
+	case m != nil && (f.proc == nil || m.proc.Birth < f.key.Birth):
+		ended, ends = m.proc.ProcKey, true
+		t.drop(m)
+	}
+	if f.proc != nil {
+		t.put(f.proc)
+	}
+	return ended, ends
+}
+
+// put takes in a new or changed process.
+func (t *table) put(p *core.Process) {
 	t.seen = true
 	m := t.members[p.PID]
-	if m != nil && m.proc.ProcKey != p.ProcKey {
-		replaced, reused = m.proc.ProcKey, true
-		t.drop(replaced)
-		m = nil
-	}
 	if m == nil {
 		m = &member{proc: p}
 		t.members[p.PID] = m
@@ -100,23 +129,22 @@ func (t *table) put(p *core.Process) (replaced core.ProcKey, reused bool) {
 	for _, k := range t.kinds {
 		t.decide(m, k)
 	}
-	return replaced, reused
 }
 
 // inherit accounts for what the kernel copied from the parent at fork: the
 // child is decided by itself, so the copy is cleared. A child whose parent is
 // gone, or that was given to init, may have a copy of anything.
 func (t *table) inherit(m *member) {
-	copied := ^uint64(0)
+	m.copied = ^uint64(0)
 	if parent := t.members[m.proc.PPID]; parent != nil && m.proc.PPID > 1 {
-		copied = parent.marked
-		m.marked = copied
+		m.copied = parent.stale(t.now)
 	}
-	if copied == 0 {
+	if m.copied == 0 {
 		return
 	}
+	m.fresh = t.now.Add(copyTime)
 	for _, k := range t.kinds {
-		if copied&k.bit != 0 {
+		if m.copied&k.bit != 0 {
 			k.each(func(s *selection) { s.clear(m.proc.ProcKey) })
 		}
 	}
@@ -128,28 +156,24 @@ func executed(a, b *core.Process) bool { return a.Exe != b.Exe || a.Cmdline != b
 // repeat tells the exceptions of m again: an exec may have dropped them.
 func (t *table) repeat(m *member) {
 	for _, k := range t.kinds {
-		if m.marked&k.bit != 0 {
+		if m.exc&k.bit != 0 {
 			k.each(func(s *selection) { s.repeat(m.proc.ProcKey) })
 		}
 	}
 }
 
-// drop forgets a process; false when it was not known.
-func (t *table) drop(key core.ProcKey) bool {
-	m := t.members[key.PID]
-	if m == nil || m.proc.ProcKey != key {
-		return false
-	}
+// drop forgets a process.
+func (t *table) drop(m *member) {
+	key := m.proc.ProcKey
 	delete(t.members, key.PID)
 	for _, k := range t.kinds {
 		if m.on&k.bit != 0 {
 			k.users--
 		}
-		if m.marked&k.bit != 0 {
+		if m.stale(t.now)&k.bit != 0 {
 			k.each(func(s *selection) { s.clear(key) })
 		}
 	}
-	return true
 }
 
 // decide brings a (process, kind) up to date with the toggles.
@@ -166,24 +190,26 @@ func (t *table) decide(m *member, k *kind) {
 	key := m.proc.ProcKey
 	switch {
 	case on != k.machine:
-		m.marked |= k.bit
+		m.exc |= k.bit
 		k.each(func(s *selection) { s.set(key, on) })
-	case m.marked&k.bit != 0:
+	case m.exc&k.bit != 0:
+		m.exc &^= k.bit
+		m.copied, m.fresh = m.stale(t.now)|k.bit, t.now.Add(copyTime)
 		k.each(func(s *selection) { s.unset(key) })
 	}
 }
 
 // setToggles reconsiders every process for every kind.
-func (t *table) setToggles(now *core.Toggles) {
-	t.toggles = now
+func (t *table) setToggles(to *core.Toggles) {
+	t.toggles, t.now = to, time.Now()
 	for _, k := range t.kinds {
 		t.review(k)
 	}
 }
 
 // switched reconsiders exactly what a changed choice can reach.
-func (t *table) switched(now *core.Toggles, key core.ToggleKey) {
-	t.toggles = now
+func (t *table) switched(to *core.Toggles, key core.ToggleKey) {
+	t.toggles, t.now = to, time.Now()
 	k := t.kind(key.Kind)
 	if k == nil {
 		return

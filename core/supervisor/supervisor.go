@@ -177,13 +177,15 @@ func (s *Supervisor) Submit(i core.Intent) bool {
 }
 
 // ProcessUp tells of a process. It only notes the fact; p must not change.
-func (s *Supervisor) ProcessUp(p *core.Process) { s.in.put(p.ProcKey, p) }
+func (s *Supervisor) ProcessUp(p *core.Process) { s.in.put(fact{p.ProcKey, p}) }
 
 // ProcessChanged tells that p replaces what was known of its process.
-func (s *Supervisor) ProcessChanged(p *core.Process) { s.in.put(p.ProcKey, p) }
+func (s *Supervisor) ProcessChanged(p *core.Process) { s.in.put(fact{p.ProcKey, p}) }
 
 // ProcessDown tells that a process ended.
-func (s *Supervisor) ProcessDown(key core.ProcKey, _ core.Exit, _ time.Time) { s.in.put(key, nil) }
+func (s *Supervisor) ProcessDown(key core.ProcKey, _ core.Exit, _ time.Time) {
+	s.in.put(fact{key, nil})
+}
 
 // Stats returns the counters. It is cheap.
 func (s *Supervisor) Stats() Stats {
