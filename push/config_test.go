@@ -36,7 +36,6 @@ func TestT48_BadSettingsAreRefusedBeforeAnythingIsSent(t *testing.T) {
 		"control character": {func(c *Config) { c.URL = "http://gw/\x1b[2J" }, "--push address"},
 		"method":            {func(c *Config) { c.Method = "PATCH" }, "PUT"},
 		"timeout":           {func(c *Config) { c.Timeout = -1 }, "timeout"},
-		"P33 no job":        {func(c *Config) { c.Job = "" }, "--job"},
 		"no instance":       {func(c *Config) { c.Instance = "" }, "--instance"},
 		"reserved label":    {func(c *Config) { c.Grouping = []Label{{"__name__", "x"}} }, "reserved"},
 		"bad label":         {func(c *Config) { c.Grouping = []Label{{"data-center", "x"}} }, "letters, digits and _"},
@@ -69,6 +68,23 @@ func TestT48_BadSettingsAreRefusedBeforeAnythingIsSent(t *testing.T) {
 				t.Errorf("control characters in %q", err)
 			}
 		})
+	}
+}
+
+func TestP33_JobIsRequired(t *testing.T) {
+	gw := newRecorder(t, status200)
+	c := testConfig(gw.URL)
+	c.Job = ""
+	_, specErr := NewSpec(c)
+	for what, err := range map[string]error{"NewSpec": specErr, "Once": Once(t.Context(), c), "DryRun": DryRun(t.Context(), io.Discard, c)} {
+		if err == nil {
+			t.Errorf("%s accepts an empty job", what)
+			continue
+		}
+		mustContain(t, err.Error(), "--job")
+	}
+	if n := len(gw.requests()); n != 0 {
+		t.Errorf("%d requests", n)
 	}
 }
 

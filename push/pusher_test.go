@@ -271,6 +271,39 @@ func TestT34_EncodingsFallBackToText(t *testing.T) {
 	}
 }
 
+// P37_: of several refusals the first is told, and a DELETE is taken with 202.
+func TestP37_FirstErrorIsKeptAndDeleteIsTaken(t *testing.T) {
+	n := 0
+	gw := newRecorder(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodDelete {
+			w.WriteHeader(http.StatusAccepted)
+			return
+		}
+		n++
+		http.Error(w, fmt.Sprintf("refusal %d", n), http.StatusBadRequest)
+	})
+	s, err := testConfig(gw.URL).check()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := newPusher(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	r := p.push(t.Context(), s.Source.Latest())
+	if r.err == nil || n < 2 {
+		t.Fatalf("error %v after %d requests", r.err, n)
+	}
+	mustContain(t, r.err.Error(), "refusal 1")
+	if err := p.remove(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if last := gw.requests()[n]; last.method != http.MethodDelete || last.path != "/metrics/job/vitals/instance/web-1" || len(last.body) != 0 {
+		t.Errorf("%s %s with %d bytes", last.method, last.path, len(last.body))
+	}
+}
+
 func TestT36_T37_NothingOutlivesAPush(t *testing.T) {
 	hang := make(chan struct{})
 	mode := make(chan string, 1)
