@@ -89,7 +89,7 @@ func New(cfg Config) *Engine {
 		done:  make(chan struct{}),
 		state: newState(cfg),
 	}
-	e.publish()
+	e.publish(true)
 	return e
 }
 
@@ -104,8 +104,8 @@ func (e *Engine) Run(ctx context.Context) error {
 	defer soon.Stop()
 	pending := false
 	last := time.Now()
-	publish := func() {
-		e.publish()
+	publish := func(full bool) {
+		e.publish(full)
 		last, pending = time.Now(), false
 		soon.Stop()
 	}
@@ -113,7 +113,8 @@ func (e *Engine) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			e.drain()
-			e.publish()
+			e.state.tick()
+			e.publish(true)
 			return nil
 		case f := <-e.queue:
 			f.apply(e)
@@ -122,10 +123,10 @@ func (e *Engine) Run(ctx context.Context) error {
 				soon.Reset(max(0, minGap-time.Since(last)))
 			}
 		case <-soon.C:
-			publish()
+			publish(false)
 		case <-tick.C:
 			e.state.tick()
-			publish()
+			publish(true)
 		}
 	}
 }
@@ -137,8 +138,9 @@ func (e *Engine) drain() {
 	}
 }
 
-func (e *Engine) publish() {
-	next := &published{snapshot: e.state.build(), replaced: make(chan struct{})}
+// publish makes and shows the next snapshot; see state.build.
+func (e *Engine) publish(full bool) {
+	next := &published{snapshot: e.state.build(full), replaced: make(chan struct{})}
 	if old := e.head.Swap(next); old != nil {
 		close(old.replaced)
 	}

@@ -129,6 +129,6 @@ type flushFact struct{ reply chan *core.Snapshot }
 
 func (f *flushFact) apply(e *Engine) {
 	e.state.tick()
-	e.publish()
+	e.publish(true)
 	f.reply <- e.Latest()
 }

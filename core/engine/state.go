@@ -1,43 +1,150 @@
 package engine
 
 import (
+	"math"
 	"time"
 
 	"vitals/core"
+	"vitals/core/metric"
 )
+
+// unknownService is where requests of processes are counted that discovery has
+// not told of; they move to the real service when it does.
+const unknownService = "unknown"
 
 // state is everything the engine knows. It belongs to one goroutine.
 type state struct {
-	cfg     Config
-	started time.Time
-	seq     uint64
-	urgent  bool // something changed that should be seen before the next tick
+	cfg         Config
+	started     time.Time
+	startedMono int64
+	now         time.Time // wall clock of the newest tick or build
+	mono        int64     // CLOCK_MONOTONIC of the same moment
+	seq         uint64
+	urgent      bool // something changed that should be seen before the next tick
+
+	procs   map[core.ProcKey]*process
+	live    map[int32]*process // by pid, those that discovery told of
+	last    *process           // of the newest request: batches come by process
+	flying  []*process
+	ended   []*process // with counts, oldest first
+	gone    graveyard
+	ports   map[uint16][]*process // TCP listeners
+	portsAt bool                  // the listeners changed since edges were resolved
+
+	services map[string]*service
+	series   int // live and retired
+	folded   uint64
+	edges    map[edgeKey]*edge
+
+	units   map[string]*core.UnitRow
+	pushes  map[string]*core.PushRow
+	machine []value
+	events  eventLog
 	toggles *core.Toggles
+	// instrVersion counts changes that can alter the instrumentation of all rows.
+	instrVersion uint64
+
+	totals  totals
+	self    selfMeter
+	usageAt int64 // when usage was told last
+	scratch metric.Histogram
+	out     output
 }
 
-func newState(cfg Config) *state { return &state{cfg: cfg, started: cfg.Now()} }
-
-func (s *state) tick()                                  {}
-func (s *state) requests(b *batch[core.Request])        {}
-func (s *state) samples(b *batch[core.Sample])          {}
-func (s *state) usage(b *batch[core.Usage])             {}
-func (s *state) coverage(b *batch[core.Coverage])       {}
-func (s *state) inFlight(list []core.InFlight)          {}
-func (s *state) addLost(stage, reason string, n uint64) {}
-func (s *state) processUp(p *core.Process)              {}
-func (s *state) processChanged(p *core.Process)         {}
-func (s *state) processDown(k core.ProcKey, x core.Exit, at time.Time) {
+func newState(cfg Config) *state {
+	s := &state{
+		cfg:      cfg,
+		started:  cfg.Now(),
+		procs:    map[core.ProcKey]*process{},
+		live:     map[int32]*process{},
+		ports:    map[uint16][]*process{},
+		services: map[string]*service{},
+		edges:    map[edgeKey]*edge{},
+		units:    map[string]*core.UnitRow{},
+		pushes:   map[string]*core.PushRow{},
+	}
+	s.startedMono = cfg.Mono()
+	s.sampleClock()
+	s.gone.byKey = map[core.ProcKey]*process{}
+	s.events.limit = cfg.Limits.EventsPerSecond
+	s.self.init(cfg)
+	s.totals.init()
+	return s
 }
-func (s *state) unit(u core.UnitRow)                {}
-func (s *state) unitGone(id string)                 {}
-func (s *state) event(e core.Event)                 {}
-func (s *state) setToggles(t *core.Toggles)         { s.toggles = t }
-func (s *state) push(p core.PushRow)                {}
-func (s *state) setNotice(t string, others []int32) {}
 
-func (s *state) build() *core.Snapshot {
-	s.urgent = false
-	s.seq++
-	now := s.cfg.Now()
-	return &core.Snapshot{Seq: s.seq, At: now, Started: s.started, Window: now.Sub(s.started), Host: s.cfg.Host, Kinds: s.cfg.Kinds, Toggles: s.toggles}
+func (s *state) sampleClock() { s.now, s.mono = s.cfg.Now(), s.cfg.Mono() }
+
+// wall converts CLOCK_MONOTONIC with the offset of the newest tick.
+func (s *state) wall(mono int64) time.Time { return s.now.Add(time.Duration(mono - s.mono)) }
+
+// tick does what time alone brings about: steps end, ended processes are
+// forgotten, our own cost is read.
+func (s *state) tick() {
+	s.sampleClock()
+	s.self.tick(s)
+	s.events.tick(s)
+	s.expire()
+	for _, p := range s.procs {
+		p.closeSteps(s)
+	}
+	for _, svc := range s.services {
+		svc.server.close(s)
+		svc.client.close(s)
+	}
+	s.totals.tick(s)
+	if s.usageAt != 0 && s.mono-s.usageAt > int64(core.RateWindow) {
+		s.forgetCPU()
+	}
+}
+
+// forgetCPU makes CPU ratios unknown when nobody tells usage any more.
+func (s *state) forgetCPU() {
+	s.usageAt = 0
+	for _, p := range s.procs {
+		if !math.IsNaN(p.cpu) {
+			p.cpu = math.NaN()
+			p.touch()
+		}
+	}
+}
+
+func (s *state) addLost(stage, reason string, n uint64) {
+	s.self.lost[stage+"/"+reason] += n
+	s.self.lostChanged = true
+}
+
+func (s *state) unit(u core.UnitRow) {
+	old := s.units[u.ID]
+	if u.Class == core.ClassInstrumentation && (old == nil || old.Phase != u.Phase || old.Message != u.Message || old.Kind != u.Kind) {
+		s.instrVersion++
+	}
+	s.units[u.ID] = &u
+	s.out.units = nil
+	s.urgent = true
+}
+
+func (s *state) unitGone(id string) {
+	if old := s.units[id]; old != nil {
+		delete(s.units, id)
+		s.out.units = nil
+		s.instrVersion++
+		s.urgent = true
+	}
+}
+
+func (s *state) setToggles(t *core.Toggles) {
+	s.toggles = t
+	s.instrVersion++
+	s.urgent = true
+}
+
+func (s *state) push(p core.PushRow) {
+	s.pushes[p.Destination] = &p
+	s.out.push = nil
+	s.urgent = true
+}
+
+func (s *state) setNotice(text string, others []int32) {
+	s.self.notice, s.self.others = text, others
+	s.urgent = true
 }

@@ -249,7 +249,7 @@ func (r *Recent) LastSecond(now int64, scratch *Histogram) (rate, errRatio, p99 
 	return float32(n), errRatio, quantile32(scratch, .99)
 }
 
-// Absorb adds what o counted; o must not be used afterwards.
+// Absorb adds what o counted and leaves o as it is.
 func (r *Recent) Absorb(o *Recent) {
 	r.all.absorb(&o.all)
 	r.failed.absorb(&o.failed)
@@ -257,7 +257,8 @@ func (r *Recent) Absorb(o *Recent) {
 	switch {
 	case o.past == nil:
 	case r.past == nil:
-		r.past = o.past
+		own := *o.past
+		r.past = &own
 	default:
 		r.past.absorb(o.past)
 	}
