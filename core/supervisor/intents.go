@@ -55,7 +55,7 @@ func (s *Supervisor) checked(key core.ToggleKey, to core.Choice) (core.ToggleKey
 	switch key.Scope {
 	case core.ScopeGlobal:
 	case core.ScopeGroup, core.ScopeService:
-		if key.Target == "" || len(key.Target) > core.MaxCmdline {
+		if key.Target == "" || core.Clean(key.Target, core.MaxCmdline) != key.Target {
 			return clean, fmt.Errorf("the %s has no usable name", key.Scope)
 		}
 		clean.Target = key.Target
