@@ -13,6 +13,7 @@ import (
 	"vitals/core"
 	"vitals/probes/kern"
 	"vitals/probes/lifecycle"
+	"vitals/probes/usage"
 	"vitals/probes/requests"
 )
 
@@ -33,6 +34,7 @@ type probe struct {
 func list() []probe {
 	return []probe{
 		{lifecycle.Kind, lifecycle.Spec, lifecycle.Needs},
+		{usage.Kind, usage.Spec, usage.Needs},
 		{requests.Kind, requests.Spec, requests.Needs},
 	}
 }

@@ -75,14 +75,19 @@ func (a *Attachment) Tracepoint(prog *ebpf.Program, name string) error {
 	return a.hook(l, prog, "tp_btf/"+name)
 }
 
-// Iterator readies an iterator; it runs when it is read. m is the map that a map
-// iterator walks, nil for others.
+// Iterator readies an iterator. It runs when it is read, so it is no hook: Serve
+// may read it a last time after Stopping. m is the map that a map iterator walks,
+// nil for others.
 func (a *Attachment) Iterator(prog *ebpf.Program, name string, m *ebpf.Map) (*link.Iter, error) {
 	it, err := link.AttachIter(link.IterOptions{Program: prog, Map: m})
 	if err != nil {
 		return nil, Explain("attach iter/"+name, err)
 	}
-	return it, a.hook(it, prog, "iter/"+name)
+	if err := a.Keep(it); err != nil {
+		return nil, err
+	}
+	a.track(prog, "iter/"+name)
+	return it, nil
 }
 
 // Ring opens a reader on a ring buffer map and keeps it.
@@ -96,15 +101,28 @@ func (a *Attachment) Ring(m *ebpf.Map) (*Ring, error) {
 
 func (a *Attachment) hook(l io.Closer, prog *ebpf.Program, attached string) error {
 	a.mu.Lock()
-	defer a.mu.Unlock()
 	if a.closed {
+		a.mu.Unlock()
 		return errors.Join(errDetached(a.unit), l.Close())
 	}
 	a.hooks = append(a.hooks, l)
-	if a.meter != nil {
-		a.untrack = append(a.untrack, a.meter.Track(a.unit, attached, prog))
-	}
+	a.mu.Unlock()
+	a.track(prog, attached)
 	return nil
+}
+
+func (a *Attachment) track(prog *ebpf.Program, attached string) {
+	if a.meter == nil {
+		return
+	}
+	untrack := a.meter.Track(a.unit, attached, prog)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.closed {
+		untrack()
+		return
+	}
+	a.untrack = append(a.untrack, untrack)
 }
 
 // Keep makes c part of the attachment: it is closed after Serve has ended, in

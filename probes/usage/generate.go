@@ -1,0 +1,3 @@
+package usage
+
+//go:generate go tool bpf2go -cc clang-14 -strip llvm-strip-14 -target amd64,arm64 -type look usage usage.bpf.c -- -I../include -O2 -Wall -Werror
