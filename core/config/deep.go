@@ -110,7 +110,7 @@ func choices(n *node, k *Checks) (out map[string]core.Choice, faults []fault) {
 // unknownWord says that a word is unknown, what was probably meant, and what exists.
 func unknownWord(what, word string, known []string) string {
 	s := fmt.Sprintf("unknown %s %s", what, quoted(word))
-	if near := nearest(word, known); near != "" {
+	if near := Nearest(word, known); near != "" {
 		return s + fmt.Sprintf(": did you mean %s?", near)
 	}
 	return s + ": there are " + strings.Join(known, ", ")

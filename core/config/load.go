@@ -187,7 +187,7 @@ func (l *Loaded) fromEnv(o Options, table []setting) (problems []Problem) {
 		if !strings.HasPrefix(k, "VITALS_") || slices.Contains(known, k) {
 			continue
 		}
-		if near := nearest(k, known); near != "" {
+		if near := Nearest(k, known); near != "" {
 			l.Warnings = append(l.Warnings, fmt.Sprintf("%s is not a setting: did you mean %s?", core.Clean(k, 64), near))
 		}
 	}

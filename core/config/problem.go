@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -51,9 +52,9 @@ func faultf(n *node, format string, args ...any) []fault {
 	return []fault{{line: n.line, text: fmt.Sprintf(format, args...)}}
 }
 
-// nearest returns the candidate that was probably meant, "" when none is close.
-func nearest(word string, candidates []string) string {
-	best, at := "", 3
+// Nearest returns the candidate that was probably meant, "" when none is close.
+func Nearest(word string, candidates []string) string {
+	best, at := "", max(1, len(word)/3)+1
 	for _, c := range candidates {
 		if d := distance(strings.ToLower(word), strings.ToLower(c)); d < at && d < len(c) {
 			best, at = c, d
@@ -88,4 +89,22 @@ func distance(a, b string) int {
 		before, row = row, next
 	}
 	return row[len(b)]
+}
+
+// Notes are the lines that the user should see although nothing is stopped.
+func (l *Loaded) Notes() []string {
+	var out []string
+	for _, p := range l.Problems {
+		out = append(out, p.String())
+	}
+	return append(out, l.Warnings...)
+}
+
+// AllProblems joins those that stop Load (its error) with those that do not.
+func (l *Loaded) AllProblems(err error) []Problem {
+	var bad *Error
+	if errors.As(err, &bad) {
+		return append(bad.Problems, l.Problems...)
+	}
+	return l.Problems
 }

@@ -181,9 +181,9 @@ func pushURL(s string) (string, error) {
 	}
 	u, err := url.Parse(full)
 	switch {
-	case err != nil && strings.Contains(s, "@"):
-		return "", fmt.Errorf("cannot be read as an address: percent-escape special characters in user and password")
-	case err != nil || u.Hostname() == "":
+	case (err != nil || u.Hostname() == "") && strings.Contains(s, "@"):
+		return "", fmt.Errorf("cannot be read as an address: write for example http://user:password@gateway:9091, special characters in user and password percent-escaped")
+	case err != nil || u.Hostname() == "" || strings.ContainsFunc(u.Hostname(), notInHost):
 		return "", fmt.Errorf("%s is not an address: write for example http://gateway:9091", quoted(s))
 	case u.Scheme != "http" && u.Scheme != "https":
 		return "", fmt.Errorf("%s is not a scheme that can be pushed to: use http or https", quoted(u.Scheme))
@@ -197,6 +197,8 @@ func pushURL(s string) (string, error) {
 	}
 	return s, nil
 }
+
+func notInHost(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune("\"'<>\\^`{|}", r) }
 
 // redactURL hides user and password.
 func redactURL(s string) string {

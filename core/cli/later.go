@@ -1,0 +1,42 @@
+package cli
+
+import "github.com/spf13/cobra"
+
+// Commands that later versions bring. They have their names and flags already,
+// so that a script written for them fails with a clear line.
+
+func (a *app) why() *cobra.Command {
+	return &cobra.Command{
+		Use:   "why PID|SERVICE",
+		Short: "what is attached, what is not, and by which rule (not built yet)",
+		RunE: func(*cobra.Command, []string) error {
+			return notBuilt("why", "vitals snapshot -o json has state and reason for each process; in the dashboard, open the process' Probes tab")
+		},
+	}
+}
+
+func (a *app) check() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "check [UNIT ...]",
+		Short: "health, with exit codes for monitoring (not built yet)",
+		RunE: func(*cobra.Command, []string) error {
+			return notBuilt("check", "vitals snapshot -o json has the health of every unit")
+		},
+	}
+	cmd.Flags().String("spec", "", "check what this `FILE` describes")
+	cmd.Flags().StringP("output", "o", "text", "`FORMAT`: text, json")
+	return cmd
+}
+
+func (a *app) gateway() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "gateway",
+		Short: "a Pushgateway-compatible receiver (not built yet)",
+		RunE: func(*cobra.Command, []string) error {
+			return notBuilt("gateway", "use Prometheus' own Pushgateway")
+		},
+	}
+	cmd.Flags().String("listen", "127.0.0.1:9091", "`ADDR` to receive on")
+	cmd.Flags().String("store", "memory", "where pushed metrics are kept: `STORE` is memory, disk:DIR or log")
+	return cmd
+}
