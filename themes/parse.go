@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -166,9 +167,9 @@ func (f *file) over(base Theme, name, from string) (Theme, error) {
 	return t, nil
 }
 
-// clean keeps descriptions to one short printable line.
+// clean keeps text from files to one printable line.
 func clean(s string) string {
-	q := quote(s)
+	q := strconv.Quote(cut(s, 400))
 	return strings.ReplaceAll(q[1:len(q)-1], `\"`, `"`)
 }
 

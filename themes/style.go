@@ -140,9 +140,11 @@ func (c Color) String() string {
 }
 
 // quote makes a string from a file safe for an error line.
-func quote(s string) string {
-	if len(s) > 40 {
-		s = s[:40] + "..."
+func quote(s string) string { return strconv.Quote(cut(s, 40)) }
+
+func cut(s string, n int) string {
+	if len(s) > n {
+		return s[:n] + "..."
 	}
-	return strconv.Quote(s)
+	return s
 }

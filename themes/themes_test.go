@@ -283,3 +283,25 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestWriteListAndTheme(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "mine.yaml", "inherits: midnight\n")
+	write(t, dir, "broken.yaml", "ok: \"\\e[31m\"\n")
+	var list strings.Builder
+	if err := WriteList(&list, []string{dir}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"midnight        dark", "mono", "mine            dark", "broken          broken  " + dir + "/broken.yaml:1: ok: "} {
+		if !strings.Contains(list.String(), want) {
+			t.Errorf("%q is not in\n%s", want, &list)
+		}
+	}
+	if strings.Contains(list.String(), "\x1b") {
+		t.Errorf("control characters: %q", list.String())
+	}
+	var one strings.Builder
+	if err := WriteTheme(&one, "mine", []string{dir}); err != nil || !strings.Contains(one.String(), "heat3: \"#ffe08a\"") {
+		t.Errorf("%v\n%s", err, &one)
+	}
+}

@@ -78,7 +78,7 @@ func WriteText(w io.Writer, rows []Row) error {
 		if r.Remedy != "" && r.State != Works {
 			fmt.Fprintf(&b, "%-11s  %-*s  -> %s\n", "", width, "", r.Remedy)
 		}
-		if r.State == Unsupported || r.State == Unknown {
+		if r.State == Unsupported || r.State == Limited {
 			missing++
 		}
 	}
@@ -87,7 +87,7 @@ func WriteText(w io.Writer, rows []Row) error {
 	case OK(rows) && missing == 0:
 		b.WriteString("Everything that vitals needs works here.\n")
 	case OK(rows):
-		b.WriteString("The essentials work here; what is listed as unsupported is left out.\n")
+		b.WriteString("The essentials work here; what is listed as limited or unsupported is left out.\n")
 	default:
 		b.WriteString("Something essential does not work here: see the lines marked with ->.\n")
 	}

@@ -157,8 +157,7 @@ func (s System) lockdown() Row {
 	mode, _, ok2 := strings.Cut(rest, "]")
 	switch {
 	case !ok || !ok2:
-		r.State, r.Why = Unknown, "securityfs is not mounted"
-		r.Remedy = "nothing needs to be done: no hook that lockdown forbids is used"
+		r.Why = "not known, securityfs is not mounted; no hook that lockdown=integrity forbids is used"
 	case mode == "confidentiality":
 		r.State, r.Why, r.Remedy = Unsupported, "mode confidentiality forbids reading memory from BPF", "boot with lockdown=integrity"
 		r.Essential = true
