@@ -104,13 +104,13 @@ func (a *app) do(action keys.Action) tea.Cmd {
 	case keys.Suspend:
 		return tea.Suspend
 	case keys.Reload:
-		a.ask(core.Intent{Op: core.IntentReload}, "reading the configuration again")
+		a.Send(core.Intent{Op: core.IntentReload}, "reading the configuration again")
 	case keys.PushNow:
-		a.ask(core.Intent{Op: core.IntentPushNow}, "pushing now")
+		a.Send(core.Intent{Op: core.IntentPushNow}, "pushing now")
 	case keys.Resume:
-		a.ask(core.Intent{Op: core.IntentResume}, "putting everything back")
+		a.Send(core.Intent{Op: core.IntentResume}, "putting everything back")
 	case keys.Retry:
-		a.ask(core.Intent{Op: core.IntentRetry}, "trying again what failed")
+		a.Send(core.Intent{Op: core.IntentRetry}, "trying again what failed")
 	case keys.DetachAll:
 		a.detachAll()
 	}
@@ -216,7 +216,7 @@ func (a *app) pace(slower bool) {
 
 func (a *app) detachAll() {
 	if t := a.newest.Toggles; t != nil && t.Suspended {
-		a.ask(core.Intent{Op: core.IntentResume}, "putting everything back")
+		a.Send(core.Intent{Op: core.IntentResume}, "putting everything back")
 		return
 	}
 	a.Confirm("take every probe out of the kernel?", func() {
@@ -225,12 +225,6 @@ func (a *app) detachAll() {
 			a.Toast(page.Good, "everything is being detached; K or u puts it back")
 		}
 	})
-}
-
-func (a *app) ask(in core.Intent, done string) {
-	if a.send(in) {
-		a.Toast(page.Good, done)
-	}
 }
 
 func (a *app) send(in core.Intent) bool {

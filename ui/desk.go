@@ -95,6 +95,13 @@ func (a *app) Submit(intents []core.Intent, done string) {
 	}
 }
 
+// Send hands over one wish that is not undone.
+func (a *app) Send(in core.Intent, done string) {
+	if a.send(in) {
+		a.Toast(page.Good, done)
+	}
+}
+
 func (a *app) remember(s step) {
 	a.undo = append(a.undo, s)
 	if len(a.undo) > maxUndo {

@@ -2,15 +2,22 @@ package ui
 
 import (
 	"vitals/ui/page"
+	"vitals/ui/page/events"
 	"vitals/ui/page/overview"
+	"vitals/ui/page/probes"
+	"vitals/ui/page/process"
+	"vitals/ui/page/processes"
 )
 
 // pages lists the pages of the first level, in the order of their numbers.
 func pages() []page.Page {
 	return []page.Page{
 		overview.New(),
+		processes.New(),
+		events.New(),
+		probes.New(),
 	}
 }
 
 // open makes the page of a subject.
-func open(s page.Subject) page.Page { return nil }
+func open(s page.Subject) page.Page { return process.New(s) }

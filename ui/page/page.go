@@ -106,6 +106,8 @@ type Menu struct {
 type App interface {
 	// Submit hands wishes to the core as one step that one undo takes back.
 	Submit(intents []core.Intent, done string)
+	// Send hands over one wish that is not undone.
+	Send(in core.Intent, done string)
 	Toast(Level, string)
 	// Open shows the page of a process or service.
 	Open(Subject)

@@ -2,6 +2,7 @@ package page
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -130,4 +131,12 @@ func bands(h *core.Heat) (low, high int) {
 		return 0, core.HeatRows - 1
 	}
 	return low, high
+}
+
+// SortedKeys are the keys of a map in order.
+func SortedKeys[V any](m map[string]V) []string {
+	if len(m) == 0 {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(m))
 }

@@ -1,0 +1,305 @@
+// Package probes is the page of what vitals has in the kernel and what that
+// costs: units, programs, losses. From here everything can be detached.
+package probes
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"vitals/core"
+	"vitals/ui/canvas"
+	"vitals/ui/format"
+	"vitals/ui/keys"
+	"vitals/ui/page"
+	"vitals/ui/widget"
+)
+
+// Page lists units and programs.
+type Page struct {
+	units    widget.Table
+	programs widget.Table
+	rows     []*core.UnitRow
+	prev     map[string]core.Program // of the last look, for rates
+	rates    map[string]float64
+	prevAt   time.Time
+}
+
+// New makes the page.
+func New() *Page {
+	return &Page{
+		units: widget.Table{Sort: -1, Columns: []widget.Column{
+			{Title: " ", W: 1}, {Title: "UNIT", W: 18, Min: 12, Max: 26}, {Title: "CLASS", W: 15, Leave: 2}, {Title: "PHASE", W: 11},
+			{Title: "HEALTH", W: 10, Leave: 3}, {Title: "USED BY", W: 7, Right: true, Leave: 4}, {Title: "SINCE", W: 5, Right: true, Leave: 1},
+			{Title: "MESSAGE", W: 20, Min: 10, Max: 120},
+		}},
+		programs: widget.Table{Sort: -1, Quiet: true, Columns: []widget.Column{
+			{Title: "PROGRAM", W: 20, Min: 14, Max: 28}, {Title: "ATTACHED TO", W: 24, Min: 12, Max: 40, Leave: 1}, {Title: "UNIT", W: 14, Leave: 2, Max: 20},
+			{Title: "RUNS/s", W: 7, Right: true}, {Title: "ns/RUN", W: 7, Right: true}, {Title: "CPU%", W: 6, Right: true},
+			{Title: "MAPS", W: 5, Right: true, Leave: 3}, {Title: "MISSED", W: 6, Right: true},
+		}},
+	}
+}
+
+// Title is the page's name.
+func (p *Page) Title() string { return "Probes" }
+
+// Scope is the scope of the page's own keys.
+func (p *Page) Scope() keys.Scope { return keys.Probes }
+
+// Update takes the units and measures how often programs ran since the last look.
+func (p *Page) Update(c *page.Context) {
+	p.rows = append(p.rows[:0], c.Snap.Units...)
+	p.units.N, p.programs.N = len(p.rows), len(c.Snap.Programs)
+	elapsed := c.Snap.At.Sub(p.prevAt)
+	if elapsed > 0 && elapsed < 500*time.Millisecond {
+		return // too short to tell a rate
+	}
+	rates := make(map[string]float64, len(c.Snap.Programs))
+	now := make(map[string]core.Program, len(c.Snap.Programs))
+	for _, g := range c.Snap.Programs {
+		id := g.Unit + "/" + g.Name
+		now[id] = g
+		rates[id] = math.NaN()
+		if before, ok := p.prev[id]; ok && g.Measured > before.Measured && g.Runs >= before.Runs {
+			rates[id] = float64(g.Runs-before.Runs) / (g.Measured - before.Measured).Seconds()
+		} else if ok && !math.IsNaN(p.rates[id]) {
+			rates[id] = p.rates[id] // the kernel's statistics rest between measurements
+		} else if g.Measured > 0 {
+			rates[id] = float64(g.Runs) / g.Measured.Seconds()
+		}
+	}
+	p.prev, p.rates, p.prevAt = now, rates, c.Snap.At
+}
+
+// Do carries out an action.
+func (p *Page) Do(c *page.Context, a keys.Action) bool {
+	switch a {
+	case keys.Toggle:
+		p.toggle(c)
+	case keys.Retry:
+		p.retry(c)
+	case keys.Copy:
+		if u := p.current(); u != nil {
+			c.Copy("the message", strings.TrimSpace(u.ID+" "+string(u.Phase)+" "+u.Message))
+		}
+	case keys.Open:
+		if u := p.current(); u != nil {
+			c.OpenEvents("unit:" + u.ID)
+		}
+	default:
+		return page.Scroll(&p.units, a)
+	}
+	return true
+}
+
+func (p *Page) current() *core.UnitRow {
+	if p.units.Cursor < len(p.rows) {
+		return p.rows[p.units.Cursor]
+	}
+	return nil
+}
+
+// toggle switches the kind of the unit under the cursor for all processes.
+func (p *Page) toggle(c *page.Context) {
+	u := p.current()
+	switch {
+	case u == nil:
+	case u.Class != core.ClassInstrumentation:
+		c.Toast(page.Note, u.Title+" is not switched here: it comes from the configuration")
+	default:
+		page.ToggleGlobal(c, u.Kind)
+	}
+}
+
+func (p *Page) retry(c *page.Context) {
+	u := p.current()
+	if u == nil {
+		return
+	}
+	c.Send(core.Intent{Op: core.IntentRetry, Unit: u.ID}, "trying "+u.Title+" again")
+}
+
+// Draw shows the page.
+func (p *Page) Draw(c *page.Context, a canvas.Area) {
+	line, a := a.Top(1)
+	p.drawCost(c, line)
+	n := min(len(p.rows)+2, a.H/2)
+	if c.Boxed() {
+		n = min(len(p.rows)+3, a.H/2)
+	}
+	top, rest := a.Top(max(n, 4))
+	in := widget.Panel(top, c.Boxed(), "Units", p.units.Span(), true)
+	if len(p.rows) == 0 {
+		in.Text(2, 1, "nothing is running yet", canvas.Fg(canvas.Muted))
+	} else {
+		p.units.Draw(in, func(row, col int, cell canvas.Area) { p.drawUnit(c, p.rows[row], col, cell) })
+		c.At(p.units.CursorAt())
+	}
+	var detail canvas.Area
+	if lines := p.detail(); len(lines) > 0 {
+		detail, rest = rest.Bottom(min(len(lines)+2, max(rest.H/3, 3)))
+		p.drawDetail(c, detail, lines)
+	}
+	in = widget.Panel(rest, c.Boxed(), "Programs in the kernel", p.programs.Span(), false)
+	if p.programs.N == 0 {
+		in.Fit(2, 1, in.W-4, "none: nothing of vitals is in the kernel", canvas.Fg(canvas.Muted))
+		return
+	}
+	p.programs.Draw(in, func(row, col int, cell canvas.Area) { p.drawProgram(&c.Snap.Programs[row], col, cell) })
+}
+
+// drawCost is the price of it all in one line.
+func (p *Page) drawCost(c *page.Context, line canvas.Area) {
+	s := &c.Snap.Self
+	var maps uint64
+	for i := range c.Snap.Programs {
+		maps += c.Snap.Programs[i].MapBytes
+	}
+	x := 1
+	add := func(name, value string, tok canvas.Token) {
+		if x+canvas.Width(name)+canvas.Width(value)+2 > line.W {
+			return
+		}
+		x = line.Text(x, 0, name, canvas.Fg(canvas.Muted))
+		x = line.Text(x+1, 0, value, canvas.Strong(tok)) + 3
+	}
+	add("self", format.Of(format.Percent, s.CPURatio)+"% of a core", canvas.FG)
+	add("in the kernel", kernelCost(s.BPFRatio), canvas.FG)
+	add("memory", format.Of(format.Bytes, float64(s.RSSBytes)), canvas.FG)
+	add("maps", format.Of(format.Bytes, float64(maps)), canvas.FG)
+	add("facts", format.Of(format.Count, float64(s.Events)), canvas.FG)
+	tok := canvas.OK
+	if s.LostTotal > 0 {
+		tok = canvas.Crit
+	}
+	add("lost", format.Of(format.Count, float64(s.LostTotal)), tok)
+	if !math.IsNaN(s.Completeness) {
+		add("understood", format.Of(format.Percent, s.Completeness)+"%", canvas.FG)
+	}
+}
+
+func kernelCost(ratio float64) string {
+	if math.IsNaN(ratio) {
+		return "not measured yet"
+	}
+	return format.Of(format.Percent, ratio) + "%"
+}
+
+func (p *Page) drawUnit(c *page.Context, u *core.UnitRow, col int, cell canvas.Area) {
+	s := page.PhaseState(u.Phase, u.Health)
+	sign, tok := s.Sign()
+	key := core.ToggleKey{Kind: u.Kind, Scope: core.ScopeGlobal}
+	if _, ok := c.Choice(key); ok && u.Class == core.ClassInstrumentation {
+		sign, tok = page.StateChanging.Sign()
+	}
+	switch col {
+	case 0:
+		cell.Set(0, 0, sign, canvas.Fg(tok))
+	case 1:
+		cell.Fit(0, 0, cell.W, title(u), canvas.Style{})
+	case 2:
+		cell.Fit(0, 0, cell.W, string(u.Class), canvas.Fg(canvas.Muted))
+	case 3:
+		cell.Fit(0, 0, cell.W, string(u.Phase), canvas.Fg(tok))
+	case 4:
+		cell.Fit(0, 0, cell.W, string(u.Health), canvas.Fg(canvas.Muted))
+	case 5:
+		if u.Class == core.ClassInstrumentation {
+			var b [24]byte
+			page.Num(cell, format.Int(b[:0], u.Processes), canvas.Style{})
+		}
+	case 6:
+		if !u.Since.IsZero() {
+			var b [24]byte
+			page.Num(cell, format.Age(b[:0], c.Since(u.Since)), canvas.Fg(canvas.Muted))
+		}
+	case 7:
+		cell.Fit(0, 0, cell.W, u.Message, canvas.Fg(canvas.Muted))
+	}
+}
+
+func title(u *core.UnitRow) string {
+	if u.Title != "" {
+		return u.Title
+	}
+	return u.ID
+}
+
+func (p *Page) drawProgram(g *core.Program, col int, cell canvas.Area) {
+	var b [24]byte
+	ns, share := math.NaN(), math.NaN()
+	if g.Runs > 0 && g.RunTime > 0 {
+		ns = float64(g.RunTime) / float64(g.Runs)
+	}
+	rate, ok := p.rates[g.Unit+"/"+g.Name]
+	if !ok {
+		rate = math.NaN()
+	}
+	if g.Measured > 0 {
+		share = float64(g.RunTime) / float64(g.Measured)
+	}
+	switch col {
+	case 0:
+		cell.Fit(0, 0, cell.W, g.Name, canvas.Style{})
+	case 1:
+		cell.Fit(0, 0, cell.W, g.Attached, canvas.Fg(canvas.Muted))
+	case 2:
+		cell.Fit(0, 0, cell.W, g.Unit[strings.IndexByte(g.Unit, '/')+1:], canvas.Fg(canvas.Muted))
+	case 3:
+		page.Num(cell, format.Count(b[:0], rate), canvas.Style{})
+	case 4:
+		page.Num(cell, format.Count(b[:0], ns), canvas.Style{})
+	case 5:
+		page.CPU(cell, share)
+	case 6:
+		page.Memory(cell, int64(g.MapBytes))
+	case 7:
+		st := canvas.Fg(canvas.Faint)
+		if g.Misses > 0 {
+			st = canvas.Strong(canvas.Crit)
+		}
+		page.Num(cell, format.Int(b[:0], g.Misses), st)
+	}
+}
+
+// detail is what there is to say about the unit under the cursor that has no
+// room in its line: the message, parts that do not work, the next try.
+func (p *Page) detail() (lines []string) {
+	u := p.current()
+	if u == nil {
+		return nil
+	}
+	if u.Message != "" {
+		lines = append(lines, u.Message)
+	}
+	for _, part := range page.SortedKeys(u.Parts) {
+		lines = append(lines, part+": "+u.Parts[part])
+	}
+	if u.Attempts > 1 && !u.NextTry.IsZero() {
+		lines = append(lines, fmt.Sprintf("attempt %d failed, next try at %s; R tries now", u.Attempts, u.NextTry.Local().Format("15:04:05")))
+	}
+	return lines
+}
+
+func (p *Page) drawDetail(c *page.Context, a canvas.Area, lines []string) {
+	in := widget.Panel(a, c.Boxed(), title(p.current()), "", false)
+	y := 0
+	for _, l := range lines {
+		for _, part := range widget.Wrap(l, in.W-2) {
+			in.Text(1, y, part, canvas.Fg(canvas.FG))
+			y++
+		}
+	}
+}
+
+// Click moves the cursor.
+func (p *Page) Click(_ *page.Context, x, y int, _ bool) {
+	if row := p.units.RowAt(x, y); row >= 0 {
+		p.units.Cursor = row
+	}
+}
+
+// Wheel moves the cursor.
+func (p *Page) Wheel(_ *page.Context, n int) { p.units.Move(n) }
