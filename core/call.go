@@ -54,12 +54,13 @@ func (c *Call) End(err error) {
 
 // OutcomeOf classifies an error.
 func OutcomeOf(err error) Outcome {
-	var panicked *PanicError
-	switch {
-	case err == nil:
+	if err == nil {
 		return OutcomeOK
-	case errors.As(err, &panicked):
+	}
+	if _, panicked := errors.AsType[*PanicError](err); panicked {
 		return OutcomePanic
+	}
+	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		return OutcomeTimeout
 	case errors.Is(err, context.Canceled):
