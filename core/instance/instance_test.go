@@ -1,0 +1,91 @@
+package instance
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+)
+
+// The test binary itself is the other copy.
+func TestMain(m *testing.M) {
+	if dir := os.Getenv("TEST_ANNOUNCE_IN"); dir != "" {
+		_, others, err := Announce(dir)
+		fmt.Println(others, err)
+		bufio.NewReader(os.Stdin).ReadString('\n')
+		os.Exit(0) // without Close: as if killed
+	}
+	os.Exit(m.Run())
+}
+
+func other(t *testing.T, dir string) (pid int32, said string, end func()) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), "TEST_ANNOUNCE_IN="+dir)
+	in, _ := cmd.StdinPipe()
+	out, _ := cmd.StdoutPipe()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	said, _ = bufio.NewReader(out).ReadString('\n')
+	done := false
+	end = func() {
+		if !done {
+			done = true
+			in.Close()
+			cmd.Wait()
+		}
+	}
+	t.Cleanup(end)
+	return int32(cmd.Process.Pid), said, end
+}
+
+func TestOthersAreSeenWhileTheyLive(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	a, pids, err := Announce(dir)
+	if err != nil || len(pids) != 0 {
+		t.Fatalf("%v %v", pids, err)
+	}
+	pid, said, end := other(t, dir)
+	if want := fmt.Sprintf("[%d] <nil>\n", os.Getpid()); said != want {
+		t.Errorf("the other one sees %q, not %q", said, want)
+	}
+	if got := running(dir); !slices.Equal(got, []int32{pid}) {
+		t.Errorf("running: %v, want %d", got, pid)
+	}
+	end()
+	if got := running(dir); len(got) != 0 {
+		t.Errorf("the dead are still listed: %v", got)
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, "*")); len(left) != 1 {
+		t.Errorf("stale entries stay: %v", left)
+	}
+	if err := a.Close(); err != nil {
+		t.Error(err)
+	}
+	a.Close()
+	if left, _ := filepath.Glob(filepath.Join(dir, "*")); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+func TestFallsBackAndNeverFails(t *testing.T) {
+	blocked := filepath.Join(t.TempDir(), "file")
+	os.WriteFile(blocked, nil, 0o644)
+	state := t.TempDir()
+	os.WriteFile(filepath.Join(state, "17.lock"), nil, 0o644)
+	os.WriteFile(filepath.Join(state, "nonsense.lock"), nil, 0o644)
+	pid, _, _ := other(t, state)
+	a, pids, err := Announce(blocked, "", state)
+	if a == nil || err != nil || !slices.Equal(pids, []int32{pid}) {
+		t.Errorf("%v %v %v", a, pids, err)
+	}
+	a.Close()
+	a, pids, err = Announce(blocked)
+	if a != nil || err == nil || len(pids) != 0 || a.Close() != nil {
+		t.Errorf("%v %v %v", a, pids, err)
+	}
+}
