@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"vitals/core"
+	"vitals/core/calls"
 )
 
 func TestApplyTouchesOnlyWhatChanged(t *testing.T) {
@@ -302,4 +303,33 @@ func benchmarked(b *testing.B, n int32) *Supervisor {
 	s.lookAtProcesses()
 	time.Sleep(50 * time.Millisecond)
 	return s
+}
+
+func TestC16_WhatUnitsDoIsTimed(t *testing.T) {
+	r := calls.New()
+	p := &plant{attach: func(ctx context.Context, n int) (core.Parts, error) {
+		switch n {
+		case 1:
+			panic("boom")
+		case 2:
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		return nil, nil
+	}}
+	inLab(t, Config{Specs: []core.Spec{p.spec("requests")}, Recorder: r}, func(l *lab) {
+		l.up(10)
+		wait(15 * time.Second)
+		l.wantPhase(req, core.PhaseRunning)
+		l.down(10)
+	})
+	var got []string
+	for _, row := range r.Rows() {
+		got = append(got, fmt.Sprintf("%s %v in flight %d, longest %vs", row.Op, row.Ended, row.InFlight, row.Duration.Max))
+	}
+	want := "attach map[ok:1 panic:1 timeout:1] in flight 0, longest 10s; detach map[ok:3] in flight 0, longest 0s; " +
+		"init map[ok:3] in flight 0, longest 0s; select map[ok:1] in flight 0, longest 0s"
+	if strings.Join(got, "; ") != want {
+		t.Errorf("calls\n got %s\nwant %s", strings.Join(got, "; "), want)
+	}
 }
