@@ -21,7 +21,8 @@ type Options struct {
 }
 
 // Families renders s as metric families, sorted by name, their metrics sorted
-// by labels. The result is fresh: the caller owns it.
+// by labels. The caller may add, remove and replace families, metrics and
+// labels; what pointers point to is shared and must not be written.
 func Families(s *core.Snapshot) []*dto.MetricFamily { return Options{}.Families(s) }
 
 // WriteText writes the Prometheus text format.

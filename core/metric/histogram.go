@@ -202,3 +202,17 @@ func (d *Durations) Snapshot() *core.Distribution {
 	}
 	return s
 }
+
+// Add adds what a published distribution counted.
+func (d *Durations) Add(o *core.Distribution) {
+	if o == nil {
+		return
+	}
+	d.Merge(&Durations{Histogram: Histogram{
+		counts: o.Buckets, offset: o.Offset, coarser: uint8(MaxScale - o.Scale),
+		zero: o.ZeroCount, count: o.Count, sum: o.Sum, min: o.Min, max: o.Max,
+	}})
+	for i, n := range o.Classic {
+		d.classic[i] += n
+	}
+}
