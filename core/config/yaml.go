@@ -52,6 +52,7 @@ func parseYAML(text []byte) (n *node, faults []fault) {
 			n, faults = nil, []fault{{text: "not valid YAML"}}
 		}
 	}()
+	text = bytes.TrimPrefix(text, []byte("\ufeff")) // some editors begin files with it
 	if why := unfit(text); why != "" {
 		return nil, []fault{{text: why}}
 	}
