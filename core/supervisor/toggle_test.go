@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -340,6 +341,65 @@ func TestI38_ChangeWhileAttachingIsNeitherLostNorConcurrent(t *testing.T) {
 		}
 		if err := l.stop(); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// Off and on again is asking anew: no waiting, and no failures held against it.
+func TestOffAndOnEndsBackoffAndFailure(t *testing.T) {
+	works := false
+	for name, err := range map[string]error{"back-off": errFlaky, "failed": core.ErrUnsupported} {
+		t.Run(name, func(t *testing.T) {
+			works = false
+			p := &plant{attach: func(context.Context, int) (core.Parts, error) {
+				if works {
+					return nil, nil
+				}
+				return nil, err
+			}}
+			inLab(t, Config{Specs: []core.Spec{p.machineWide("usage")}}, func(l *lab) {
+				wait(20 * time.Second)
+				l.toggle("usage", core.ScopeGlobal, "", 0, core.Off)
+				if r := l.wantPhase("instrumentation/usage", core.PhaseOff); r.Attempts != 0 || r.Message != "" {
+					t.Errorf("row %+v", r)
+				}
+				works = true
+				l.toggle("usage", core.ScopeGlobal, "", 0, core.On)
+				if r := l.wantPhase("instrumentation/usage", core.PhaseRunning); r.Health != core.HealthOK {
+					t.Errorf("row %+v", r)
+				}
+			})
+		})
+	}
+}
+
+// A process that was given to init may have got anybody's exception at fork.
+func TestOrphanIsNotTakenForItsParentsCopy(t *testing.T) {
+	p := &plant{}
+	inLab(t, Config{Specs: []core.Spec{p.spec("requests")}}, func(l *lab) {
+		l.up(1, 10)
+		l.toggle("requests", core.ScopeProcess, "", 10, core.Off)
+		p.fork(key(10), key(20)) // the kernel copies; its parent ends before anybody looks
+		l.up(20)
+		if !p.unit().observes(key(20)) {
+			t.Error("the orphan keeps the choice of a parent that is gone")
+		}
+	})
+}
+
+// While a unit is out of the kernel nothing is collected for it.
+func TestNothingIsCollectedForADetachedUnit(t *testing.T) {
+	p := &plant{}
+	inLab(t, Config{Specs: []core.Spec{p.spec("requests")}}, func(l *lab) {
+		l.up(1)
+		l.submit(core.Intent{Op: core.IntentDetachAll})
+		sel := l.actors[req].sel
+		for i := range int32(100) {
+			sel.set(key(100+i), true)
+			sel.clear(key(100 + i))
+		}
+		if len(sel.dirty) != 0 || sel.changed() {
+			t.Errorf("%d changes wait for nobody", len(sel.dirty))
 		}
 	})
 }
