@@ -8,65 +8,47 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"vitals/core"
 	"vitals/core/metric"
 )
 
-// WriteTable writes for people: what there is to know of the run, then services
-// with their requests, summed over processes, then what it runs on.
+// WriteTable writes for people: what there is to know of the run, then services,
+// then their requests, summed over processes.
 func WriteTable(w io.Writer, s *core.Snapshot) error {
-	t := tabwriter.NewWriter(indentless{w}, 0, 0, 2, ' ', tabwriter.AlignRight)
-	window := s.Window.Seconds()
-	fmt.Fprintf(w, "%s: %d processes, %d services, %s watched, %s requests served, %s made\n",
-		cmp.Or(s.Host.Name, "this host"), s.Totals.Processes, len(s.Services), brief(window), count(s.Totals.Server.Count), count(s.Totals.Client.Count))
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %d processes, %d services; in %s %s requests were served and %s made\n", cmp.Or(s.Host.Name, "this host"),
+		s.Totals.Processes, len(s.Services), brief(s.Window.Seconds()), count(s.Totals.Server.Count), count(s.Totals.Client.Count))
 	for _, line := range remarks(s) {
-		fmt.Fprintln(w, line)
+		b.WriteString(line + "\n")
 	}
-	writeServices(t, s, window)
-	if err := t.Flush(); err != nil {
-		return fmt.Errorf("write table: %w", err)
-	}
-	groups := routes(s)
-	if len(groups) == 0 {
-		_, err := fmt.Fprintln(w, "\nno requests were seen")
-		return err
-	}
-	fmt.Fprintln(w)
-	// Text columns are on the left, which a table of one alignment cannot do:
-	// they are padded here.
-	names, peers := len("REQUEST"), len("SERVICE")
-	for _, g := range groups {
-		names, peers = max(names, width(g.name())), max(peers, width(g.service))
-	}
-	fmt.Fprintf(t, "%s\t%s\tSTATUS\tCOUNT\tREQ/S\tP50\tP90\tP99\tMAX\t\n", pad("SERVICE", peers), pad("REQUEST", names))
-	for _, g := range groups {
-		d := g.durations.Snapshot()
-		slowest := math.NaN()
-		if d != nil {
-			slowest = d.Max
-		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", pad(g.service, peers), pad(g.name(), names), cmp.Or(status(g.status), g.err, "-"),
-			count(g.count), rate(float64(g.count)/window), brief(d.Quantile(.5)), brief(d.Quantile(.9)), brief(d.Quantile(.99)), brief(slowest))
-	}
-	if err := t.Flush(); err != nil {
+	writeServices(&b, s)
+	writeRoutes(&b, s)
+	if _, err := io.WriteString(w, b.String()); err != nil {
 		return fmt.Errorf("write table: %w", err)
 	}
 	return nil
 }
 
-// indentless takes away the two spaces before the first column, which aligning
-// to the right puts there, and spaces at the end of lines.
-type indentless struct{ w io.Writer }
-
-func (i indentless) Write(p []byte) (int, error) {
-	lines := strings.SplitAfter(string(p), "\n")
-	for n, l := range lines {
-		lines[n] = strings.TrimPrefix(l, "  ")
+func writeRoutes(b *strings.Builder, s *core.Snapshot) {
+	groups := routes(s)
+	if len(groups) == 0 {
+		b.WriteString("\nno requests were seen\n")
+		return
 	}
-	_, err := io.WriteString(i.w, strings.Join(lines, ""))
-	return len(p), err
+	b.WriteString("\n")
+	g := grid{left: 2}
+	g.row("SERVICE", "REQUEST", "STATUS", "COUNT", "REQ/S", "P50", "P90", "P99", "MAX")
+	for _, r := range groups {
+		d := r.durations.Snapshot()
+		slowest := math.NaN()
+		if d != nil {
+			slowest = d.Max
+		}
+		g.row(r.service, r.name(), cmp.Or(status(r.status), r.err, unknown), count(r.count), rate(float64(r.count)/s.Window.Seconds()),
+			brief(d.Quantile(.5)), brief(d.Quantile(.9)), brief(d.Quantile(.99)), brief(slowest))
+	}
+	g.write(b)
 }
 
 // remarks are what a reader must know to judge the figures.
@@ -89,27 +71,23 @@ func remarks(s *core.Snapshot) []string {
 	return lines
 }
 
-func writeServices(t io.Writer, s *core.Snapshot, window float64) {
+func writeServices(b *strings.Builder, s *core.Snapshot) {
 	shown := worthwhile(s)
-	names := len("SERVICE")
+	if len(shown) == 0 {
+		return
+	}
+	window := s.Window.Seconds()
+	g := grid{left: 1}
+	g.row("SERVICE", "PROCS", "CPU%", "RSS", "SERVED", "REQ/S", "ERRORS", "MADE", "REQ/S", "ERRORS")
 	for _, svc := range s.Services {
 		if shown[svc.Name] {
-			names = max(names, width(svc.Name))
+			g.row(svc.Name, fmt.Sprint(len(svc.PIDs)), percent(svc.CPURatio), size(svc.RSSBytes),
+				count(svc.Server.Count), rate(float64(svc.Server.Count)/window), share(svc.Server),
+				count(svc.Client.Count), rate(float64(svc.Client.Count)/window), share(svc.Client))
 		}
 	}
-	header := false
-	for _, svc := range s.Services {
-		if !shown[svc.Name] {
-			continue
-		}
-		if !header {
-			header = true
-			fmt.Fprintf(t, "\n%s\tPROCS\tCPU%%\tRSS\tSERVED\tREQ/S\tERRORS\tMADE\tREQ/S\tERRORS\t\n", pad("SERVICE", names))
-		}
-		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", pad(svc.Name, names), len(svc.PIDs), percent(svc.CPURatio), size(svc.RSSBytes),
-			count(svc.Server.Count), rate(float64(svc.Server.Count)/window), share(svc.Server),
-			count(svc.Client.Count), rate(float64(svc.Client.Count)/window), share(svc.Client))
-	}
+	b.WriteString("\n")
+	g.write(b)
 }
 
 // route is one kind of request of a service, summed over processes.

@@ -81,4 +81,37 @@ func size(n int64) string {
 
 func width(s string) int { return utf8.RuneCountInString(s) }
 
-func pad(s string, to int) string { return s + strings.Repeat(" ", max(0, to-width(s))) }
+// grid is aligned text: the first columns to the left, the others, which are
+// figures, to the right.
+type grid struct {
+	left   int
+	rows   [][]string
+	widths []int
+}
+
+func (g *grid) row(cells ...string) {
+	for i, c := range cells {
+		if i == len(g.widths) {
+			g.widths = append(g.widths, 0)
+		}
+		g.widths[i] = max(g.widths[i], width(c))
+	}
+	g.rows = append(g.rows, cells)
+}
+
+func (g *grid) write(b *strings.Builder) {
+	for _, cells := range g.rows {
+		for i, c := range cells {
+			if i > 0 {
+				b.WriteString("  ")
+			}
+			gap := strings.Repeat(" ", g.widths[i]-width(c))
+			if i < g.left {
+				b.WriteString(c + gap)
+			} else {
+				b.WriteString(gap + c)
+			}
+		}
+		b.WriteString("\n")
+	}
+}
