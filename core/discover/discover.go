@@ -13,10 +13,11 @@ package discover
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"vitals/core"
@@ -87,7 +88,7 @@ type Discover struct {
 	queue queue
 	tune  chan *rules
 	stats counters
-	run   sync.Once
+	ran   atomic.Bool
 	rules *rules // of the configuration; Run's goroutine owns the current ones
 }
 
@@ -141,9 +142,10 @@ func New(cfg Config) (*Discover, error) {
 
 // Run discovers until ctx ends, which is not an error. It may be called once.
 func (d *Discover) Run(ctx context.Context) error {
-	err := fmt.Errorf("discover: Run was called twice")
-	d.run.Do(func() { err = newWatcher(d).run(ctx) })
-	return err
+	if d.ran.Swap(true) {
+		return errors.New("discover: Run was called twice")
+	}
+	return newWatcher(d).run(ctx)
 }
 
 // Feed takes events from the kernel, in their order. It may be called from any

@@ -219,7 +219,7 @@ func TestOtherNamespaces(t *testing.T) {
 	needRoot(t)
 	need(t, "unshare")
 	cmd := exec.Command("unshare", "--fork", "--pid", "--mount", "--net", "--mount-proc", "sh", "-c",
-		"mount -t tmpfs none /mnt && cp $(command -v python3.11 || command -v sleep) /mnt/inner 2>/dev/null; cp /bin/sleep /mnt/inner; exec /mnt/inner 60")
+		"mount -t tmpfs none /mnt; cp /bin/sleep /mnt/inner; exec /mnt/inner 60")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -234,14 +234,14 @@ func TestOtherNamespaces(t *testing.T) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		for _, p := range r.live {
-			if p.PPID == int32(cmd.Process.Pid) && p.Comm == "inner" && p.Runtime.Language == "c" {
+			if p.PPID == int32(cmd.Process.Pid) && p.Comm == "inner" && p.Exe == "/mnt/inner" && p.Runtime.Language == "c" {
 				inner = p
 			}
 		}
 		return inner != nil
 	})
 	own, _ := os.Readlink("/proc/self/ns/net")
-	if inner.NSPID != 1 || inner.PID == 1 || inner.Exe != "/mnt/inner" || inner.NetNS == 0 || strings.Contains(own, "["+itoa(inner.NetNS)+"]") {
+	if inner.NSPID != 1 || inner.PID == 1 || inner.NetNS == 0 || strings.Contains(own, "["+itoa(inner.NetNS)+"]") {
 		t.Errorf("%+v", inner)
 	}
 }

@@ -71,7 +71,7 @@ func (w *watcher) onTime() {
 		w.watchdogAt = time.Time{}
 		busyQuick, busySlow := w.quick.replace(w.now), w.slow.replace(w.now)
 		if busyQuick || busySlow {
-			w.watchdogAt = w.now.Add(jobDeadline)
+			w.watchdogAt = w.now.Add(watchEvery)
 		}
 	}
 }

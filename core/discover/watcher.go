@@ -201,7 +201,7 @@ func (w *watcher) spend(b *bucket) {
 		b.tokens--
 	}
 	if w.watchdogAt.IsZero() {
-		w.watchdogAt = w.now.Add(jobDeadline)
+		w.watchdogAt = w.now.Add(watchEvery)
 	}
 }
 
@@ -245,10 +245,10 @@ func (w *watcher) apply(res *result) {
 		}
 		return
 	}
-	t.ppid, t.comm = res.stat.ppid, res.comm
+	t.ppid = res.stat.ppid
 	switch res.kind {
-	case jobIdentity:
-		t.id = res.id
+	case jobIdentity: // name and arguments change together
+		t.id, t.comm = res.id, res.comm
 		if res.nspid != 0 {
 			t.nspid = res.nspid
 		}

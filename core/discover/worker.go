@@ -46,7 +46,8 @@ type result struct {
 // back its arguments by a file system that never answers. Those that are held
 // up are replaced, up to maxWorkers.
 const (
-	jobDeadline = 3 * time.Second
+	jobDeadline = 2 * time.Second
+	watchEvery  = jobDeadline / 4
 	maxWorkers  = 8
 )
 
