@@ -82,7 +82,7 @@ func Default() Config {
 		Push:    Push{Interval: 15 * time.Second, Timeout: 10 * time.Second, Job: "vitals"},
 		Budget:  0.01,
 		Limits: Limits{
-			RequestsRing:     8 << 20,
+			RequestsRing:     2 << 20,
 			Series:           20000,
 			SeriesPerProcess: 1000,
 			RoutesPerProcess: 200,
