@@ -2,6 +2,7 @@ package ui
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -133,14 +134,20 @@ func (a *app) headerLeft() []segment {
 		{"◆ vitals", canvas.Strong(canvas.Accent), 0},
 		{s.Host.Name, canvas.Strong(canvas.FG), 6},
 		{"linux " + kernel, muted, 1},
-		{format.Plural(s.Totals.Processes, "process", "processes"), muted, 5},
-		{fmt.Sprintf("●%d on", s.Totals.Instrumented), canvas.Fg(canvas.OK), 0},
+		{format.Plural(s.Totals.Processes, "process", "processes"), muted, 4},
 	}
-	if n := s.Totals.Attaching; n > 0 {
-		segs = append(segs, segment{fmt.Sprintf("◌%d attaching", n), canvas.Fg(canvas.Info), 0})
-	}
-	if n := s.Totals.Failed; n > 0 {
-		segs = append(segs, segment{fmt.Sprintf("✖%d failed", n), canvas.Fg(canvas.Crit), 0})
+	for _, n := range []struct {
+		sign, word string
+		n          int
+		tok        canvas.Token
+	}{{"●", " on", s.Totals.Instrumented, canvas.OK}, {"◌", " attaching", s.Totals.Attaching, canvas.Info}, {"✖", " failed", s.Totals.Failed, canvas.Crit}} {
+		if n.n == 0 && n.sign != "●" {
+			continue
+		}
+		if a.pc.Size == page.Small {
+			n.word = ""
+		}
+		segs = append(segs, segment{n.sign + strconv.Itoa(n.n) + n.word, canvas.Fg(n.tok), 0})
 	}
 	if s.Toggles != nil && s.Toggles.Suspended {
 		segs = append(segs, segment{"all detached", canvas.Style{FG: canvas.Warn, Attr: canvas.Reverse}, 0})
@@ -156,12 +163,12 @@ func (a *app) headerRight() []segment {
 	}
 	segs := []segment{{"self " + format.Of(format.Percent, self) + "%", canvas.Fg(canvas.Muted), 0}}
 	if s.Self.RSSBytes > 0 {
-		segs = append(segs, segment{format.Of(format.Bytes, float64(s.Self.RSSBytes)), canvas.Fg(canvas.Muted), 3})
+		segs = append(segs, segment{format.Of(format.Bytes, float64(s.Self.RSSBytes)), canvas.Fg(canvas.Muted), 2})
 	}
 	if s.Self.LostTotal > 0 {
 		segs = append(segs, segment{" lost " + format.Of(format.Count, float64(s.Self.LostTotal)) + " ", canvas.Style{FG: canvas.Crit, Attr: canvas.Bold | canvas.Reverse}, 0})
 	} else {
-		segs = append(segs, segment{"lost 0", canvas.Fg(canvas.Muted), 4})
+		segs = append(segs, segment{"lost 0", canvas.Fg(canvas.Muted), 5})
 	}
 	if a.paused {
 		behind := a.newest.At.Sub(s.At).Round(time.Second)
@@ -176,15 +183,18 @@ func (a *app) drawTabs(line canvas.Area) {
 	for i, p := range a.pages {
 		name, st := fmt.Sprintf(" %d %s ", i+1, p.Title()), canvas.Fg(canvas.Muted)
 		if i == a.at {
-			name, st = fmt.Sprintf("[%d %s]", i+1, p.Title()), canvas.Strong(canvas.Accent)
+			name, st = fmt.Sprintf("[%d %s", i+1, p.Title()), canvas.Strong(canvas.Accent)
 		}
 		end := line.Text(x, 0, name, st)
+		if i == a.at {
+			for _, d := range a.detail {
+				end = line.Text(end, 0, " › ", canvas.Fg(canvas.Faint))
+				end = line.Fit(end, 0, max(line.W/4, 12), d.Title(), canvas.Strong(canvas.FG))
+			}
+			end = line.Text(end, 0, "]", st)
+		}
 		a.tabs = append(a.tabs, canvas.Rect{X: line.X + x, Y: line.Y, W: end - x, H: 1})
 		x = end
-	}
-	for _, p := range a.detail {
-		x = line.Text(x, 0, " › ", canvas.Fg(canvas.Faint))
-		x = line.Fit(x, 0, max(line.W-x-18, 8), p.Title(), canvas.Strong(canvas.FG))
 	}
 	text, st := pushState(a.pc.Snap, a.newest.At)
 	if n := canvas.Width(text); x+n+2 < line.W {

@@ -166,7 +166,7 @@ func (p *commandLine) draw(a *app, all canvas.Area) {
 	in := widget.Dialog(all, min(78, all.W-6), n+2, "Command")
 	cursor, end := p.in.Draw(in, 0, 0, ": ")
 	a.pc.At(in.X+cursor, in.Y, true)
-	if len(p.found) > 0 && p.found[p.at].arg != "" {
+	if len(p.found) > 0 && strings.TrimSpace(p.in.String()) == p.found[p.at].name {
 		in.Text(end+1, 0, p.found[p.at].arg, canvas.Fg(canvas.Faint))
 	}
 	top := max(p.at-n+1, 0)

@@ -2,6 +2,7 @@ package page
 
 import (
 	"math"
+	"strings"
 
 	"vitals/core"
 	"vitals/ui/canvas"
@@ -90,12 +91,12 @@ func EventLine(c canvas.Area, e *core.Event, wide bool) {
 	c.Text(0, 0, e.At.Local().Format(layout), canvas.Fg(canvas.Muted))
 	x := w + 1
 	c.Set(x, 0, sign, canvas.Fg(tok))
-	c.Fit(x+2, 0, 8, string(e.Kind), canvas.Fg(tok))
-	x += 9
-	who := 16
-	if wide {
-		who = 24
+	x += 2
+	if c.W >= 60 {
+		c.Fit(x, 0, 6, string(e.Kind), canvas.Fg(tok))
+		x += 7
 	}
+	who := min(max(c.W/5, 14), 24)
 	c.Fit(x, 0, who, EventWho(e), canvas.Fg(canvas.FG))
 	x += who + 1
 	text := EventText(e)
@@ -140,7 +141,7 @@ func EventWho(e *core.Event) string {
 	case e.Proc.PID != 0:
 		return format.Of(format.Int, e.Proc.PID)
 	case e.Unit != "":
-		return e.Unit
+		return e.Unit[strings.IndexByte(e.Unit, '/')+1:]
 	}
 	return e.Service
 }
@@ -154,7 +155,7 @@ func EventText(e *core.Event) string {
 			text = e.From + " → " + e.To
 		}
 	}
-	if e.Error != "" && e.Error != e.Reason {
+	if e.Error != "" && !strings.Contains(e.Reason, e.Error) {
 		if text != "" {
 			text += ": "
 		}

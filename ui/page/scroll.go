@@ -63,7 +63,7 @@ func Busiest(rows []*core.ProcessRow, s *core.Snapshot, n int) []*core.ProcessRo
 	return rows[:min(len(rows), n)]
 }
 
-const heatLabel = 6 // columns left of a heat map
+const heatLabel = 8 // columns left of a heat map
 
 // DrawHeat draws latency over time with its scales: durations upwards, time to
 // the right. Bands that nobody used at either end are left out when there is no
@@ -75,45 +75,35 @@ func DrawHeat(a canvas.Area, h *core.Heat) {
 	}
 	axis, plot := a.Bottom(1)
 	low, high := bands(h)
-	rows := plot.H
-	for high-low+1 < rows && (low > 0 || high < core.HeatRows-1) {
-		if high < core.HeatRows-1 {
-			high++
-		}
-		if high-low+1 < rows && low > 0 {
-			low--
-		}
-	}
-	for high-low+1 > rows {
+	low, high = max(low-1, 0), min(high+1, core.HeatRows-1)
+	for high-low+1 > plot.H {
 		low++ // the fast end is the one to fold: what is slow must be seen
 	}
+	n := high - low + 1
+	per := plot.H / n // rows of a band
+	_, plot = plot.Top(plot.H - n*per)
 	labels, cells := plot.Left(heatLabel)
 	var b [24]byte
-	for r := low; r <= high; r++ {
-		bound := core.HeatBound(r)
-		labels.Right(0, plot.H-1-(r-low), heatLabel-1, string(format.Seconds(b[:0], bound)), canvas.Fg(canvas.Muted))
+	for band := range n {
+		labels.Right(0, plot.H-1-band*per, heatLabel-1, string(format.Seconds(b[:0], core.HeatBound(low+band))), canvas.Fg(canvas.Muted))
 	}
-	cols, per := len(h.Columns), 1
-	if wide := cells.W / max(cols, 1); wide > 1 {
-		per = wide
-	}
-	widget.Heat(cells, cols*per, high-low+1, func(col, row int) uint32 {
-		column := &h.Columns[col/per]
-		n := column[low+row]
-		if row == 0 {
+	cols := min(len(h.Columns), cells.W)
+	columns := h.Columns[len(h.Columns)-cols:]
+	widget.Heat(cells, cells.W, n*per, func(x, row int) uint32 {
+		column := &columns[x*cols/cells.W]
+		sum := column[low+row/per]
+		if row < per {
 			for i := range low {
-				n += column[i]
+				sum += column[i]
 			}
 		}
-		return n
+		return sum
 	})
-	shown := min(cells.W/per, cols)
 	axis.Right(0, 0, axis.W, "now", canvas.Fg(canvas.Muted))
-	for _, at := range [...]int{3, 2, 1} {
-		if n := shown * at / 3; n*per > 8 {
-			text := "-" + format.Of(format.Age, h.Step*time.Duration(n))
-			axis.Text(axis.W-n*per, 0, text, canvas.Fg(canvas.Muted))
-		}
+	for part := range 3 {
+		x := cells.W * part / 3
+		ago := h.Step * time.Duration(cols-cols*part/3)
+		axis.Text(heatLabel+x, 0, "-"+format.Of(format.Age, ago), canvas.Fg(canvas.Muted))
 	}
 }
 

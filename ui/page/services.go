@@ -36,14 +36,14 @@ const (
 func NewServices() *Services {
 	return &Services{Table: widget.Table{Sort: -1, Columns: []widget.Column{
 		svcSign:  {Title: " ", W: 1, Fixed: true},
-		svcName:  {Title: "SERVICE", W: 18, Min: 10, Max: 28},
+		svcName:  {Title: "SERVICE", W: 18, Min: 15, Max: 28},
 		svcLang:  {Title: "LANG", W: 7, Leave: 4},
 		svcProcs: {Title: "PROCS", W: 5, Right: true, Leave: 2},
 		svcRate:  {Title: "RATE/s", W: 7, Right: true},
 		svcErr:   {Title: "ERR%", W: 5, Right: true},
 		svcP50:   {Title: "P50", W: 6, Right: true, Leave: 5},
 		svcP99:   {Title: "P99", W: 6, Right: true},
-		svcTrend: {Title: "P99 5 MIN", W: 10, Min: 6, Max: 30, Leave: 3, Fixed: true},
+		svcTrend: {Title: "P99 5m", W: 10, Min: 6, Max: 30, Leave: 3, Fixed: true},
 		svcCPU:   {Title: "CPU%", W: 5, Right: true, Leave: 6},
 		svcRSS:   {Title: "RSS", W: 5, Right: true, Leave: 1},
 	}}}

@@ -55,7 +55,7 @@ func StateOf(c *Context, row *core.ProcessRow) (State, string) {
 		return StateNever, row.Skip
 	}
 	var running, broken, wanted int
-	reason := ""
+	reason, kind := "", ""
 	for i := range row.Instr {
 		in := &row.Instr[i]
 		if c.App != nil {
@@ -75,7 +75,7 @@ func StateOf(c *Context, row *core.ProcessRow) (State, string) {
 			running++
 		case core.PhaseUnsupp, core.PhaseFailed, core.PhaseStuck, core.PhaseBackoff:
 			broken++
-			reason = in.Kind + ": " + in.Reason
+			reason, kind = in.Reason, in.Kind+": "
 		default:
 			return StateChanging, in.Kind + " " + string(in.Phase)
 		}
@@ -86,7 +86,7 @@ func StateOf(c *Context, row *core.ProcessRow) (State, string) {
 	case broken == 0:
 		return StateOn, ""
 	case running > 0:
-		return StatePartly, reason
+		return StatePartly, kind + reason
 	}
 	return StateFailed, reason
 }

@@ -138,8 +138,8 @@ func Bar(a canvas.Area, x, y, w int, ratio float64, st canvas.Style) {
 }
 
 // Heat draws counts as shades: column i of the cells goes upwards, row 0 at the
-// bottom; the newest column is on the right. Shades follow the logarithm of the
-// count, so that a few slow ones among thousands are seen, in colour and without.
+// bottom; the newest column is on the right. Each shade is four times the one
+// before, so that a few slow ones among thousands are seen, in colour and without.
 func Heat(a canvas.Area, columns, rows int, at func(col, row int) uint32) {
 	var peak uint32
 	from := max(columns-a.W, 0)
@@ -153,11 +153,14 @@ func Heat(a canvas.Area, columns, rows int, at func(col, row int) uint32) {
 	}
 	shades := [...]rune{'░', '▒', '▓', '█'}
 	tokens := [...]canvas.Token{canvas.Heat0, canvas.Heat1, canvas.Heat2, canvas.Heat3}
-	scale := 4 / math.Log1p(float64(peak))
+	steps := [...]uint32{peak / 32, peak / 8, peak / 2}
 	for c := from; c < columns; c++ {
 		for r := range min(rows, a.H) {
 			if n := at(c, r); n > 0 {
-				i := min(int(math.Log1p(float64(n))*scale), 3)
+				i := 0
+				for i < len(steps) && n > steps[i] {
+					i++
+				}
 				a.Set(a.W-columns+c, a.H-1-r, shades[i], canvas.Fg(tokens[i]))
 			}
 		}

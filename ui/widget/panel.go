@@ -29,13 +29,21 @@ func Panel(a canvas.Area, boxed bool, title, remark string, focus bool) canvas.A
 	if title != "" {
 		end = a.Fit(2, 0, a.W-4, " "+title+" ", head)
 	}
-	if n := canvas.Width(remark) + 2; remark != "" && end+n < a.W-2 {
-		a.Text(a.W-2-n, 0, " "+remark+" ", canvas.Fg(canvas.Muted))
+	if end+canvas.Width(remark)+2 < a.W-2 {
+		Remark(a, remark)
 	}
 	if boxed {
 		return a.Sub(1, 1, a.W-2, a.H-2)
 	}
 	return a.Sub(0, 1, a.W, a.H-1)
+}
+
+// Remark writes on the right of a panel's first line; for what is only known
+// after the panel was filled.
+func Remark(a canvas.Area, text string) {
+	if text != "" {
+		a.Right(0, 0, a.W-2, " "+text+" ", canvas.Fg(canvas.Muted))
+	}
 }
 
 // Clear blanks the area, for dialogs that lie over a page.

@@ -3,8 +3,10 @@
 package events
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"vitals/core"
 	"vitals/ui/canvas"
@@ -54,7 +56,9 @@ func (p *Page) Scope() keys.Scope { return keys.Events }
 func (p *Page) Filter() string { return p.line }
 
 // FilterHelp names the keys of the filter.
-func (p *Page) FilterHelp() string { return "word  kind:exec|exit|unit|toggle|push|lost pid: service: unit: error:  !not  a|b" }
+func (p *Page) FilterHelp() string {
+	return "word  kind:exec|exit|unit|toggle|push|lost pid: service: unit: error:  !not  a|b"
+}
 
 // SetFilter shows the events that match, the cursor on the newest.
 func (p *Page) SetFilter(_ *page.Context, line string) {
@@ -167,18 +171,12 @@ func (p *Page) open(c *page.Context) {
 // Draw shows the page.
 func (p *Page) Draw(c *page.Context, a canvas.Area) {
 	title := "Events: " + groups()[p.kind].title
-	remark := p.table.Span()
-	if p.filter.Unknown != "" {
-		remark = "no key " + p.filter.Unknown
-	} else if remark == "" {
-		remark = format.Plural(len(p.rows), "event", "events")
-	}
 	detail := 0
 	if c.Size == page.Wide {
 		detail = 7
 	}
 	bottom, top := a.Bottom(detail)
-	in := widget.Panel(top, c.Boxed(), title, remark, true)
+	in := widget.Panel(top, c.Boxed(), title, "", true)
 	if len(p.rows) == 0 {
 		text := "nothing has happened yet"
 		if len(c.Events) > 0 {
@@ -187,11 +185,21 @@ func (p *Page) Draw(c *page.Context, a canvas.Area) {
 		in.Text(2, 1, text, canvas.Fg(canvas.Muted))
 		return
 	}
-	p.table.Lines(in, func(row int, line canvas.Area) { page.EventLine(line, p.rows[row], c.Size >= page.Normal && line.W > 90) })
+	p.table.Lines(in, func(row int, line canvas.Area) {
+		page.EventLine(line, p.rows[row], line.W > 90)
+	})
+	widget.Remark(top, p.remark())
 	c.At(p.table.CursorAt())
 	if e := p.current(); e != nil && detail > 0 {
 		drawDetail(c, bottom, e)
 	}
+}
+
+func (p *Page) remark() string {
+	if p.filter.Unknown != "" {
+		return "no key " + p.filter.Unknown
+	}
+	return cmp.Or(p.table.Span(), format.Plural(len(p.rows), "event", "events"))
 }
 
 // drawDetail tells all of an event that a line has no room for.
@@ -206,7 +214,7 @@ func drawDetail(c *page.Context, a canvas.Area, e *core.Event) {
 		}
 	}
 	line("when", e.At.Local().Format("2006-01-02 15:04:05.000")+", "+format.Of(format.Age, c.Since(e.At))+" ago", canvas.FG)
-	line("what", string(e.Kind)+" "+page.EventWho(e), canvas.FG)
+	line("what", strings.TrimSpace(string(e.Kind)+" "+page.EventWho(e)+" "+e.Unit), canvas.FG)
 	line("reason", e.Reason, canvas.FG)
 	line("error", e.Error, canvas.Crit)
 	if e.From != "" || e.To != "" {

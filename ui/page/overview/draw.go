@@ -1,6 +1,7 @@
 package overview
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -83,13 +84,17 @@ func tiles(c *page.Context) []tile {
 	if side == "client" {
 		made = " made"
 	}
+	rate := format.Of(format.Count, red.Rate) + " req/s" + made
+	if t.Instrumented == 0 && red.Count == 0 {
+		rate = format.Unknown // nobody looked
+	}
 	cores := fmt.Sprintf("of %s", format.Plural(c.Snap.Host.CPUs, "core", "cores"))
 	flight := ""
 	if red.InFlight > 0 {
 		flight = fmt.Sprintf("%d open", red.InFlight)
 	}
 	return []tile{
-		{"RATE", format.Of(format.Count, red.Rate) + " req/s" + made, flight, canvas.FG, t.RateTrend, 1, canvas.Graph1},
+		{"RATE", rate, flight, canvas.FG, t.RateTrend, 1, canvas.Graph1},
 		{"ERRORS", percent(red.ErrRatio), "", errTok(red.ErrRatio), t.ErrTrend, 0.01, canvas.Graph4},
 		{"LATENCY p99", format.Of(format.Seconds, red.P99), "p50 " + format.Of(format.Seconds, red.P50), canvas.FG, t.P99Trend, 0.001, canvas.Graph2},
 		{"CPU", percent(t.CPURatio), cores, canvas.FG, t.CPUTrend, 0.1, canvas.Graph3},
@@ -153,13 +158,10 @@ func (p *Page) drawMain(c *page.Context, a canvas.Area) {
 		p.drawBusiest(in, c)
 		return
 	}
-	remark := p.services.Span()
-	if remark == "" {
-		remark = "what hurts comes first"
-	}
-	in := widget.Panel(a, c.Boxed(), "Services", remark, p.focus == mainPane)
+	in := widget.Panel(a, c.Boxed(), "Services", "", p.focus == mainPane)
 	p.services.Quiet = p.focus != mainPane
 	p.services.Draw(in)
+	widget.Remark(a, cmp.Or(p.services.Span(), "what hurts comes first"))
 	c.At(p.services.CursorAt())
 }
 
@@ -185,7 +187,7 @@ func (p *Page) drawEdges(c *page.Context, a canvas.Area) {
 		return
 	}
 	top := page.TopEdges(edges, in.H)
-	name := max((in.W-26)/2, 6)
+	name := max((in.W-21)/2, 6)
 	for y, e := range top {
 		tok := canvas.FG
 		if e.Errors > 0 {

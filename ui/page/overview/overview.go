@@ -35,7 +35,7 @@ func New() *Page {
 		{Title: "PROCESS", W: 16, Min: 10, Max: 28},
 		{Title: "LANG", W: 11, Leave: 1},
 		{Title: "CPU%", W: 5, Right: true},
-		{Title: "CPU 5 MIN", W: 10, Min: 6, Max: 24, Leave: 2},
+		{Title: "CPU 5m", W: 10, Min: 6, Max: 24, Leave: 2},
 		{Title: "RSS", W: 5, Right: true, Leave: 3},
 	}}
 	return p

@@ -30,9 +30,9 @@ type Page struct {
 func New() *Page {
 	return &Page{
 		units: widget.Table{Sort: -1, Columns: []widget.Column{
-			{Title: " ", W: 1}, {Title: "UNIT", W: 18, Min: 12, Max: 26}, {Title: "CLASS", W: 15, Leave: 2}, {Title: "PHASE", W: 11},
-			{Title: "HEALTH", W: 10, Leave: 3}, {Title: "USED BY", W: 7, Right: true, Leave: 4}, {Title: "SINCE", W: 5, Right: true, Leave: 1},
-			{Title: "MESSAGE", W: 20, Min: 10, Max: 120},
+			{Title: " ", W: 1}, {Title: "UNIT", W: 18, Min: 12, Max: 26}, {Title: "CLASS", W: 15, Leave: 1}, {Title: "PHASE", W: 11},
+			{Title: "HEALTH", W: 10, Leave: 2}, {Title: "USED BY", W: 7, Right: true, Leave: 4}, {Title: "SINCE", W: 5, Right: true, Leave: 3},
+			{Title: "MESSAGE", W: 30, Min: 20, Max: 120},
 		}},
 		programs: widget.Table{Sort: -1, Quiet: true, Columns: []widget.Column{
 			{Title: "PROGRAM", W: 20, Min: 14, Max: 28}, {Title: "ATTACHED TO", W: 24, Min: 12, Max: 40, Leave: 1}, {Title: "UNIT", W: 14, Leave: 2, Max: 20},
@@ -130,11 +130,12 @@ func (p *Page) Draw(c *page.Context, a canvas.Area) {
 		n = min(len(p.rows)+3, a.H/2)
 	}
 	top, rest := a.Top(max(n, 4))
-	in := widget.Panel(top, c.Boxed(), "Units", p.units.Span(), true)
+	in := widget.Panel(top, c.Boxed(), "Units", "", true)
 	if len(p.rows) == 0 {
 		in.Text(2, 1, "nothing is running yet", canvas.Fg(canvas.Muted))
 	} else {
 		p.units.Draw(in, func(row, col int, cell canvas.Area) { p.drawUnit(c, p.rows[row], col, cell) })
+		widget.Remark(top, p.units.Span())
 		c.At(p.units.CursorAt())
 	}
 	var detail canvas.Area
@@ -142,12 +143,13 @@ func (p *Page) Draw(c *page.Context, a canvas.Area) {
 		detail, rest = rest.Bottom(min(len(lines)+2, max(rest.H/3, 3)))
 		p.drawDetail(c, detail, lines)
 	}
-	in = widget.Panel(rest, c.Boxed(), "Programs in the kernel", p.programs.Span(), false)
+	in = widget.Panel(rest, c.Boxed(), "Programs in the kernel", "", false)
 	if p.programs.N == 0 {
 		in.Fit(2, 1, in.W-4, "none: nothing of vitals is in the kernel", canvas.Fg(canvas.Muted))
 		return
 	}
 	p.programs.Draw(in, func(row, col int, cell canvas.Area) { p.drawProgram(&c.Snap.Programs[row], col, cell) })
+	widget.Remark(rest, p.programs.Span())
 }
 
 // drawCost is the price of it all in one line.

@@ -126,7 +126,7 @@ func Unit(v float64, unit string) string {
 }
 
 func (p *Page) drawConnections(c *page.Context, a canvas.Area) {
-	in := widget.Panel(a, c.Boxed(), "Connections", p.connTable.Span(), true)
+	in := widget.Panel(a, c.Boxed(), "Connections", "", true)
 	p.connTable.Lines(in, func(row int, line canvas.Area) {
 		l := &p.conns[row]
 		if l.head != "" {
@@ -143,5 +143,6 @@ func (p *Page) drawConnections(c *page.Context, a canvas.Area) {
 		line.Right(x+11, 0, 10, l.rate, canvas.Fg(canvas.Muted))
 		line.Fit(x+24, 0, line.W-x-24, l.help, canvas.Fg(canvas.Muted))
 	})
+	widget.Remark(a, p.connTable.Span())
 	c.At(p.connTable.CursorAt())
 }

@@ -138,16 +138,13 @@ func parseRoutes(line string) filter.Filter[*route] {
 }
 
 func (p *Page) drawRoutes(c *page.Context, a canvas.Area) {
-	remark := p.routeTable.Span()
-	if remark == "" {
-		remark = "counts since vitals began to look"
-	}
-	in := widget.Panel(a, c.Boxed(), "Routes", remark, true)
+	in := widget.Panel(a, c.Boxed(), "Routes", "", true)
 	if len(p.routes) == 0 {
 		in.Fit(2, 1, in.W-4, p.noRoutes(c), canvas.Fg(canvas.Muted))
 		return
 	}
 	p.routeTable.Draw(in, func(row, col int, cell canvas.Area) { drawRoute(&p.routes[row], col, cell) })
+	widget.Remark(a, cmp.Or(p.routeTable.Span(), "counts since vitals began to look"))
 	c.At(p.routeTable.CursorAt())
 }
 

@@ -11,7 +11,10 @@ import (
 	"vitals/ui/widget"
 )
 
-func (p *Page) updateSummary(*page.Context) { p.members.N = len(p.rows) }
+func (p *Page) updateSummary(c *page.Context) {
+	p.members.N = len(p.rows)
+	p.updateRoutes(c)
+}
 
 func (p *Page) drawSummary(c *page.Context, a canvas.Area) {
 	h := min(10, a.H/2)
@@ -21,7 +24,7 @@ func (p *Page) drawSummary(c *page.Context, a canvas.Area) {
 		p.drawBelow(c, bottom)
 		return
 	}
-	h = 12
+	h = min(15, a.H/2+2)
 	top, bottom := a.Top(h)
 	left, right := top.Left(a.W / 2)
 	p.drawFacts(c, left)
@@ -38,12 +41,18 @@ func (p *Page) drawBelow(c *page.Context, a canvas.Area) {
 			in := widget.Panel(right, true, "Instrumentation", "space on/off", false)
 			page.DrawInstr(c, in.Sub(1, 0, in.W-2, in.H), p.row)
 		}
+		if len(p.routes) > 0 {
+			var top canvas.Area
+			top, left = left.Top(min(len(p.routes)+2, left.H/2))
+			p.drawTopRoutes(c, top)
+		}
 		p.drawHistory(c, left)
 		return
 	}
 	top, bottom := a.Top(max(a.H-7, a.H/2))
-	in := widget.Panel(top, c.Boxed(), "Processes", p.members.Span(), true)
+	in := widget.Panel(top, c.Boxed(), "Processes", "", true)
 	p.members.Draw(in, func(i, col int, cell canvas.Area) { p.drawMember(c, p.rows[i], col, cell) })
+	widget.Remark(top, p.members.Span())
 	c.At(p.members.CursorAt())
 	p.drawHistory(c, bottom)
 }
@@ -52,7 +61,7 @@ func memberColumns() []widget.Column {
 	return []widget.Column{
 		{Title: " ", W: 1}, {Title: "PID", W: 7, Right: true}, {Title: "COMMAND", W: 20, Min: 10, Max: 50},
 		{Title: "RATE/s", W: 7, Right: true}, {Title: "ERR%", W: 5, Right: true}, {Title: "P99", W: 6, Right: true},
-		{Title: "P99 5 MIN", W: 10, Min: 6, Max: 20, Leave: 1}, {Title: "CPU%", W: 6, Right: true}, {Title: "RSS", W: 5, Right: true, Leave: 2},
+		{Title: "P99 5m", W: 10, Min: 6, Max: 20, Leave: 1}, {Title: "CPU%", W: 6, Right: true}, {Title: "RSS", W: 5, Right: true, Leave: 2},
 	}
 }
 
@@ -174,6 +183,19 @@ func (p *Page) drawCharts(c *page.Context, a canvas.Area) {
 			continue
 		}
 		widget.Dots(in.Sub(1, 0, in.W-2, in.H), ch.t.Points, top, canvas.Fg(ch.tok))
+	}
+}
+
+// drawTopRoutes shows the routes with most requests.
+func (p *Page) drawTopRoutes(c *page.Context, a canvas.Area) {
+	in := widget.Panel(a, c.Boxed(), "Routes", "l all", false)
+	for y := range min(len(p.routes), in.H) {
+		r := &p.routes[y]
+		in.Fit(1, y, 6, r.key.method, canvas.Fg(canvas.Muted))
+		in.Fit(8, y, in.W-30, r.key.route, canvas.Fg(canvas.FG))
+		drawRoute(r, routeStatus, in.Sub(in.W-21, y, 4, 1))
+		in.Right(in.W-17, y, 8, format.Of(format.Count, r.rate)+"/s", canvas.Fg(canvas.FG))
+		in.Right(in.W-8, y, 7, format.Of(format.Seconds, r.p99), canvas.Fg(canvas.Muted))
 	}
 }
 

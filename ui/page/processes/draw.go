@@ -29,7 +29,7 @@ func (p *Page) Draw(c *page.Context, a canvas.Area) {
 		below = 3
 	}
 	bottom, top := a.Bottom(below)
-	in := widget.Panel(top, c.Boxed(), p.heading(), p.remark(), true)
+	in := widget.Panel(top, c.Boxed(), p.heading(), "", true)
 	if p.active().N == 0 {
 		in.Fit(2, 1, in.W-4, p.nothing(c), canvas.Fg(canvas.Muted))
 	} else if p.view == byService {
@@ -38,6 +38,7 @@ func (p *Page) Draw(c *page.Context, a canvas.Area) {
 		p.table.Marked = p.marked
 		p.table.Draw(in, func(i, col int, cell canvas.Area) { p.cell(c, &p.rows[i], col, cell) })
 	}
+	widget.Remark(top, p.remark())
 	c.At(p.active().CursorAt())
 	if r := p.current(); r != nil && below > 0 {
 		if c.Size == page.Wide {
