@@ -120,6 +120,9 @@ func (e *Engine) Toggles(t *core.Toggles) { e.put(call(func(s *state) { s.setTog
 // Push tells the state of a destination.
 func (e *Engine) Push(p core.PushRow) { e.put(call(func(s *state) { s.push(p) })) }
 
+// Kinds replaces the list of kinds of instrumentation, in display order.
+func (e *Engine) Kinds(k []core.KindRow) { e.put(call(func(s *state) { s.setKinds(k) })) }
+
 // Notice replaces Self.Notice and Self.Others.
 func (e *Engine) Notice(text string, others []int32) {
 	e.put(call(func(s *state) { s.setNotice(text, others) }))

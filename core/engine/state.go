@@ -138,6 +138,12 @@ func (s *state) setToggles(t *core.Toggles) {
 	s.urgent = true
 }
 
+func (s *state) setKinds(k []core.KindRow) {
+	s.cfg.Kinds = k
+	s.instrVersion++
+	s.urgent = true
+}
+
 func (s *state) push(p core.PushRow) {
 	s.pushes[p.Destination] = &p
 	s.out.push = nil
