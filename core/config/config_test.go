@@ -296,6 +296,10 @@ func TestPrecedence(t *testing.T) {
 		fmt.Sprint(l.Push.Group) != "[{a 1} {b 2}]" || l.Instrumentation["requests"] != core.Off || l.File != file {
 		t.Errorf("%+v", l.Config)
 	}
+	os.WriteFile(file, []byte("refresh: 4s\n"), 0o644)
+	if again, err := l.Reload(); err != nil || again.Refresh != 4*time.Second || again.Color != "256" || l.Refresh != 2*time.Second {
+		t.Errorf("reload: %v %+v", err, again.Config)
+	}
 	if len(l.Warnings) != 1 || !strings.Contains(l.Warnings[0], "VITALS_REFRESH?") {
 		t.Errorf("warnings: %q", l.Warnings)
 	}

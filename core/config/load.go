@@ -37,14 +37,20 @@ type Loaded struct {
 	Problems []Problem
 	// Warnings are not worth stopping for either: a variable that looks misspelt.
 	Warnings []string
+
+	options Options
 }
+
+// Reload reads everything again, with the same flags and variables. l itself
+// does not change.
+func (l *Loaded) Reload() (*Loaded, error) { return Load(l.options) }
 
 // Load reads the configuration. A bad flag, a bad variable or anything wrong
 // with a file that --config or VITALS_CONFIG named is an *Error. A bad setting
 // in a file that was merely found is a Problem: it keeps its default and the
 // rest of the file holds. The result is usable in both cases.
 func Load(o Options) (*Loaded, error) {
-	l := &Loaded{Config: Default(), Paths: FindPaths(o.Env), Sources: map[string]string{}}
+	l := &Loaded{Config: Default(), Paths: FindPaths(o.Env), Sources: map[string]string{}, options: o}
 	table := settings()
 	for _, s := range table {
 		l.Sources[s.key] = "default"
