@@ -13,6 +13,7 @@ import (
 	"vitals/core"
 	"vitals/probes/kern"
 	"vitals/probes/lifecycle"
+	"vitals/probes/network"
 	"vitals/probes/usage"
 	"vitals/probes/requests"
 )
@@ -35,6 +36,7 @@ func list() []probe {
 	return []probe{
 		{lifecycle.Kind, lifecycle.Spec, lifecycle.Needs},
 		{usage.Kind, usage.Spec, usage.Needs},
+		{network.Kind, network.Spec, network.Needs},
 		{requests.Kind, requests.Spec, requests.Needs},
 	}
 }

@@ -4,6 +4,9 @@
  * offsets come from the running kernel's BTF when a program is loaded, so
  * order, gaps and sizes here mean nothing; names and nesting do.
  *
+ * Every one of them carries KERNEL: without it an access is compiled with the
+ * offset that the struct has here, and reads something else.
+ *
  * What is no kernel type but part of the interface to user space (iovec, the
  * numbers in the enums) is fixed and is not relocated.
  */
@@ -103,11 +106,11 @@ struct list_head {
 
 typedef struct {
 	int counter;
-} atomic_t;
+} KERNEL atomic_t;
 
 typedef struct {
 	s64 counter;
-} atomic64_t, atomic_long_t;
+} KERNEL atomic64_t, atomic_long_t;
 
 /* Registers at entry to the kernel. */
 
@@ -151,7 +154,7 @@ struct nsproxy {
 
 typedef struct {
 	struct net *net;
-} possible_net_t;
+} KERNEL possible_net_t;
 
 /* Memory. */
 
@@ -284,7 +287,7 @@ struct sock_common {
 
 typedef struct {
 	int owned;
-} socket_lock_t;
+} KERNEL socket_lock_t;
 
 struct socket {
 	short type;

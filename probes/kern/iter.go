@@ -15,8 +15,7 @@ const IterBuffer = 32 << 10
 
 // ReadIter runs an iterator once and hands every record it writes to each. T
 // has the layout of the C struct. The record is valid only during the call. buf
-// must hold at least one record and can be used again; each may be nil for
-// iterators that write nothing. Nothing is allocated per record.
+// must hold at least one record and can be used again. Nothing is allocated per record.
 func ReadIter[T any](it *link.Iter, buf []byte, each func(*T)) error {
 	run, err := it.Open()
 	if err != nil {
@@ -24,6 +23,12 @@ func ReadIter[T any](it *link.Iter, buf []byte, each func(*T)) error {
 	}
 	defer run.Close()
 	return readRecords(run, buf, each)
+}
+
+// RunIter runs an iterator once that writes nothing: its program keeps what it finds in maps.
+func RunIter(it *link.Iter) error {
+	var buf [64]byte
+	return ReadIter(it, buf[:], func(*byte) {})
 }
 
 func readRecords[T any](r io.Reader, buf []byte, each func(*T)) error {
@@ -34,12 +39,8 @@ func readRecords[T any](r io.Reader, buf []byte, each func(*T)) error {
 		n, err := r.Read(buf[held:])
 		held += n
 		at := 0
-		if each != nil {
-			for ; held-at >= size; at += size {
-				each((*T)(unsafe.Pointer(&buf[at])))
-			}
-		} else {
-			at = held
+		for ; held-at >= size; at += size {
+			each((*T)(unsafe.Pointer(&buf[at])))
 		}
 		held = copy(buf, buf[at:held])
 		switch {

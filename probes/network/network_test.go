@@ -1,0 +1,396 @@
+package network
+
+import (
+	"io"
+	"log/slog"
+	"math"
+	"net"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"vitals/core"
+	"vitals/probes/kern"
+	"vitals/probes/kern/kerntest"
+)
+
+// TestMain also plays the processes that the tests watch.
+func TestMain(m *testing.M) {
+	addr := os.Getenv("NETWORK_PLAY")
+	if addr == "" {
+		os.Exit(m.Run())
+	}
+	// One short connection: 1,000 bytes there, the rest back, and gone.
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		os.Exit(1)
+	}
+	if _, err := conn.Write(make([]byte, 1000)); err != nil {
+		os.Exit(2)
+	}
+	if _, err := io.Copy(io.Discard, conn); err != nil {
+		os.Exit(3)
+	}
+	conn.Close()
+}
+
+// watched is a running probe with what it said.
+type watched struct {
+	t    *testing.T
+	sink *kerntest.Sink
+	unit *unit
+	stop func()
+}
+
+func watch(t *testing.T, every time.Duration, rows uint32) *watched {
+	t.Helper()
+	kerntest.NeedRoot(t)
+	sink := &kerntest.Sink{}
+	env := kern.Env{Sink: sink, Log: slog.New(slog.DiscardHandler), Meter: kern.NewMeter()}
+	u, stop := kerntest.Run(t, spec(env, settings{pace: kern.Pace{Every: every, Share: 1}, rows: rows}))
+	w := &watched{t: t, sink: sink, unit: u.(*unit), stop: stop}
+	w.choose(core.Selection{Default: true})
+	return w
+}
+
+func (w *watched) choose(s core.Selection) {
+	w.t.Helper()
+	if err := w.unit.Select(s); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// total adds up the increments of a counter.
+func (w *watched) total(pid int, d *core.Desc, label string) uint64 {
+	w.sink.Lock()
+	defer w.sink.Unlock()
+	var sum float64
+	for _, s := range w.sink.SamplesSeen {
+		if int(s.Proc.PID) == pid && s.Desc == d && s.Label == label {
+			sum += s.Value
+		}
+	}
+	return uint64(sum)
+}
+
+// level is the last value of a gauge; ok is false when it was never told.
+func (w *watched) level(pid int, d *core.Desc, label string) (v float64, ok bool) {
+	w.sink.Lock()
+	defer w.sink.Unlock()
+	for _, s := range w.sink.SamplesSeen {
+		if int(s.Proc.PID) == pid && s.Desc == d && s.Label == label {
+			v, ok = s.Value, true
+		}
+	}
+	return v, ok
+}
+
+func (w *watched) until(what string, ok func() bool) { w.t.Helper(); kerntest.Until(w.t, what, ok) }
+
+func listen(t *testing.T) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l
+}
+
+// pair is a connection with both ends.
+func pair(t *testing.T, l net.Listener) (client, server *net.TCPConn) {
+	t.Helper()
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close(); s.Close() })
+	return c.(*net.TCPConn), s.(*net.TCPConn)
+}
+
+// move sends n bytes and takes them at the other end.
+func move(t *testing.T, from, to net.Conn, n int) {
+	t.Helper()
+	sent := make(chan error, 1)
+	go func() { _, err := from.Write(make([]byte, n)); sent <- err }()
+	if _, err := io.CopyN(io.Discard, to, int64(n)); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-sent; err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Every byte is counted once: of connections that are open, that were closed
+// between two looks, from either end, or reset, and none of before.
+func TestBytesAreExact(t *testing.T) {
+	kerntest.NeedRoot(t)
+	l := listen(t)
+	oldClient, oldServer := pair(t, l)
+	move(t, oldClient, oldServer, 123_456) // before the probe: not its business
+
+	w := watch(t, 50*time.Millisecond, 0)
+	me := os.Getpid()
+	want := 0
+	move(t, oldClient, oldServer, 5_000_000)
+	want += 5_000_000
+	longClient, longServer := pair(t, l)
+	for i := range 60 {
+		move(t, longServer, longClient, 1000+i)
+		want += 1000 + i
+		client, server := pair(t, l)
+		move(t, client, server, 77+i)
+		move(t, server, client, 33_333)
+		want += 77 + i + 33_333
+		switch i % 4 {
+		case 0:
+			client.Close()
+			_, _ = server.Read(make([]byte, 1)) // the end
+			server.Close()
+		case 1:
+			server.Close()
+			_, _ = client.Read(make([]byte, 1))
+			client.Close()
+		case 2: // a reset: the other end learns of it before it closes
+			_ = client.SetLinger(0)
+			client.Close()
+			_, _ = server.Read(make([]byte, 1))
+			server.Close()
+		case 3: // unread data: closing resets
+			if _, err := client.Write(make([]byte, 10)); err != nil {
+				t.Fatal(err)
+			}
+			want += 10
+			for arrived(t, server) < 10 {
+				time.Sleep(100 * time.Microsecond)
+			}
+			server.Close()
+			_, _ = client.Read(make([]byte, 1))
+			client.Close()
+		}
+		if i%10 == 0 {
+			time.Sleep(60 * time.Millisecond) // some are seen by a look, most are not
+		}
+	}
+	w.stop()
+	if out, in := w.total(me, descIO, "transmit"), w.total(me, descIO, "receive"); out != uint64(want) || in != uint64(want) {
+		t.Errorf("sent %d and received %d, want %d", out, in, want)
+	}
+	if len(w.sink.LostSeen) > 0 {
+		t.Errorf("lost %v", w.sink.LostSeen)
+	}
+}
+
+// arrived is how many bytes wait to be read.
+func arrived(t *testing.T, c *net.TCPConn) (n int) {
+	t.Helper()
+	raw, err := c.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := raw.Control(func(fd uintptr) { n, err = unix.IoctlGetInt(int(fd), unix.SIOCINQ) }); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// Processes that live for one connection between two looks are known as its owner.
+func TestShortLivedProcesses(t *testing.T) {
+	w := watch(t, 2*time.Second, 0)
+	l := listen(t)
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.CopyN(io.Discard, c, 1000)
+			_, _ = c.Write(make([]byte, 4321))
+			c.Close()
+		}
+	}()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pids []int
+	for range 8 {
+		cmd := exec.Command(self)
+		cmd.Env = append(os.Environ(), "NETWORK_PLAY="+l.Addr().String())
+		if err := cmd.Run(); err != nil {
+			t.Fatal(err)
+		}
+		pids = append(pids, cmd.Process.Pid)
+	}
+	w.stop()
+	for _, pid := range pids {
+		if out, in := w.total(pid, descIO, "transmit"), w.total(pid, descIO, "receive"); out != 1000 || in != 4321 {
+			t.Errorf("process %d: sent %d and received %d, want 1000 and 4321", pid, out, in)
+		}
+	}
+	if out := w.total(os.Getpid(), descIO, "transmit"); out != 8*4321 {
+		t.Errorf("server sent %d, want %d", out, 8*4321)
+	}
+}
+
+func TestLevels(t *testing.T) {
+	w := watch(t, 20*time.Millisecond, 0)
+	me := os.Getpid()
+	fd, err := unix.Socket(unix.AF_INET6, unix.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if err := unix.Bind(fd, &unix.SockaddrInet6{Addr: [16]byte{15: 1}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Listen(fd, 7); err != nil {
+		t.Fatal(err)
+	}
+	name, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := unix.Dup(fd) // the same socket again: it counts once
+	if err != nil {
+		t.Fatal(err)
+	}
+	is := func(d *core.Desc, label string, want float64) func() bool {
+		return func() bool { v, ok := w.level(me, d, label); return ok && v == want }
+	}
+	unknown := func(d *core.Desc) func() bool {
+		return func() bool { v, ok := w.level(me, d, ""); return ok && math.IsNaN(v) }
+	}
+	w.until("one listener", is(descConnections, "listen", 1))
+	w.until("its limit", is(descAcceptLimit, "", 7))
+	w.until("its empty queue", is(descAcceptLength, "", 0))
+	var clients []net.Conn
+	for range 3 { // nobody accepts
+		c, err := net.Dial("tcp", (&net.TCPAddr{IP: net.IPv6loopback, Port: name.(*unix.SockaddrInet6).Port}).String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		clients = append(clients, c)
+	}
+	w.until("three waiting", is(descAcceptLength, "", 3))
+	w.until("three established at the client's end", is(descConnections, "established", 3))
+	w.until("a round-trip time", func() bool {
+		v, ok := w.level(me, descRTT, "")
+		return ok && v > 0 && v < 1
+	})
+	for _, c := range clients {
+		c.Close()
+	}
+	w.until("no connections", is(descConnections, "established", 0))
+	w.until("round-trip time unknown", unknown(descRTT))
+	unix.Close(fd)
+	unix.Close(second)
+	w.until("no listener", is(descConnections, "listen", 0))
+	w.until("queue unknown", unknown(descAcceptLength))
+	w.until("limit unknown", unknown(descAcceptLimit))
+}
+
+// Sockets of other network namespaces are seen as well.
+func TestOtherNetworkNamespace(t *testing.T) {
+	w := watch(t, 20*time.Millisecond, 0)
+	inside := make(chan error, 1)
+	opened := make(chan *os.File, 1)
+	go func() {
+		runtime.LockOSThread() // the thread ends with the goroutine: its namespace is no other's
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			inside <- err
+			return
+		}
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		if err == nil {
+			err = unix.Listen(fd, 5)
+		}
+		inside <- err
+		opened <- os.NewFile(uintptr(fd), "listener")
+	}()
+	if err := <-inside; err != nil {
+		t.Fatal(err)
+	}
+	f := <-opened
+	w.until("the listener", func() bool { v, ok := w.level(os.Getpid(), descConnections, "listen"); return ok && v == 1 })
+	f.Close()
+}
+
+func TestSelection(t *testing.T) {
+	w := watch(t, 20*time.Millisecond, 0)
+	l := listen(t)
+	client, server := pair(t, l)
+	me := os.Getpid()
+	move(t, client, server, 100)
+	w.until("100 bytes", func() bool { return w.total(me, descIO, "transmit") == 100 })
+	key := keyOf(t, w, me)
+	// Off: what moves now is nobody's business, neither now nor later.
+	w.choose(core.Selection{Default: true, Set: map[core.ProcKey]bool{key: false}})
+	move(t, client, server, 1000)
+	time.Sleep(100 * time.Millisecond) // several looks
+	if n := w.total(me, descIO, "transmit"); n != 100 {
+		t.Errorf("%d bytes while off, want 100", n)
+	}
+	w.choose(core.Selection{Default: true, Clear: []core.ProcKey{key}})
+	move(t, client, server, 10)
+	w.until("the bytes after", func() bool { return w.total(me, descIO, "transmit") >= 110 })
+	if n := w.total(me, descIO, "transmit"); n != 110 {
+		t.Errorf("%d bytes, want 110", n)
+	}
+}
+
+func keyOf(t *testing.T, w *watched, pid int) core.ProcKey {
+	t.Helper()
+	w.sink.Lock()
+	defer w.sink.Unlock()
+	for _, s := range w.sink.SamplesSeen {
+		if int(s.Proc.PID) == pid {
+			return s.Proc
+		}
+	}
+	t.Fatal("no sample of this process")
+	return core.ProcKey{}
+}
+
+// With room for one process, the others are counted as lost.
+func TestLossIsCounted(t *testing.T) {
+	kerntest.NeedRoot(t)
+	l := listen(t)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	held, err := l.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	child := exec.Command("/bin/sleep", "60")
+	child.ExtraFiles = []*os.File{held}
+	if err := child.Start(); err != nil {
+		t.Fatal(err, self)
+	}
+	defer func() { _ = child.Process.Kill(); _ = child.Wait() }()
+	w := watch(t, 20*time.Millisecond, 1)
+	w.until("loss", func() bool { w.sink.Lock(); defer w.sink.Unlock(); return w.sink.LostSeen["map/network"] > 0 })
+}
+
+func TestHelpSaysWhatIsApproximated(t *testing.T) {
+	for _, d := range Descs() {
+		if d.Help == "" || strings.HasSuffix(d.Help, ".") || d.Name == "" || d.Short == "" {
+			t.Errorf("%+v: want a name, a short title and a help that ends without a period", d)
+		}
+	}
+	if !strings.Contains(descIO.Help, "counted for one of them") {
+		t.Error("the help of bytes does not say how shared connections are counted")
+	}
+}
