@@ -305,3 +305,12 @@ func TestWriteListAndTheme(t *testing.T) {
 		t.Errorf("%v\n%s", err, &one)
 	}
 }
+
+// List is what the picker calls, Load is on the way to the first frame.
+func BenchmarkLoad(b *testing.B) {
+	for b.Loop() {
+		if _, err := Load(DefaultDark); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -389,3 +389,17 @@ func FuzzFile(f *testing.F) {
 		}
 	})
 }
+
+// Load is on the way to the first frame.
+func BenchmarkLoad(b *testing.B) {
+	file := filepath.Join(b.TempDir(), "c.yaml")
+	if err := os.WriteFile(file, []byte(Sample()), 0o644); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Load(Options{File: file, Env: []string{"HOME=/nonexistent"}, Checks: checks()}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
