@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -190,7 +191,7 @@ type truthReport struct {
 
 func startTruth(t *testing.T, addr string, env ...string) *truthServer {
 	t.Helper()
-	s := &truthServer{proc: start(t, env, binary(t, "truth"), "serve", "-addr", addr)}
+	s := &truthServer{proc: start(t, env, binary(t, "truth"), "serve", "-addr", addr, fmt.Sprintf("-timed=%v", slices.Contains(env, "TIMED=1")))}
 	until(t, 5*time.Second, "truth serves", func() bool { return strings.Contains(s.stdout(), "\n") })
 	fmt.Sscan(s.stdout(), &s.addr, &s.control)
 	return s

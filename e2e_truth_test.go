@@ -83,7 +83,7 @@ func TestCountsEqualApacheBench(t *testing.T) {
 // and with what the client waited (client side).
 func TestLatenciesAgree(t *testing.T) {
 	needRoot(t)
-	truth := startTruth(t, "127.0.0.1:0")
+	truth := startTruth(t, "127.0.0.1:0", "TIMED=1")
 	load := startLoad(t, "-addr", truth.addr, "-delays", "-old", "1", "-new", "0", "-requests", "600")
 	snap := startSnapshot(t, time.Minute)
 	client := load.finish(time.Minute)

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"sort"
@@ -53,7 +55,7 @@ func (c *counts) report() report {
 	for route, ds := range c.durations {
 		sorted := append([]float64(nil), ds...)
 		sort.Float64s(sorted)
-		at := func(q float64) float64 { return sorted[min(int(q*float64(len(sorted))), len(sorted)-1)] }
+		at := func(q float64) float64 { return sorted[max(int(math.Ceil(q*float64(len(sorted))))-1, 0)] }
 		r.Quantiles[route] = map[string]float64{"p50": at(.5), "p90": at(.9), "p99": at(.99), "max": sorted[len(sorted)-1]}
 	}
 	return r
@@ -70,6 +72,7 @@ func serve(args []string) error {
 	flags := flag.NewFlagSet("serve", flag.ExitOnError)
 	addr := flags.String("addr", "127.0.0.1:0", "address to serve on, or unix:PATH")
 	control := flags.String("control", "127.0.0.1:0", "address of the counters")
+	timed := flags.Bool("timed", false, "time requests from their first byte read to their last byte written")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -86,7 +89,66 @@ func serve(args []string) error {
 	go http.Serve(ctl, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		json.NewEncoder(w).Encode(c.report())
 	}))
-	return http.Serve(app, handler(c))
+	server := &http.Server{Handler: handler(c)}
+	if *timed {
+		app = timedListener{app}
+		server.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
+			return context.WithValue(ctx, timedKey{}, conn)
+		}
+		server.ConnState = func(conn net.Conn, state http.ConnState) {
+			if state == http.StateIdle {
+				conn.(*timedConn).done(c)
+			}
+		}
+	}
+	return server.Serve(app)
+}
+
+// timedConn notes when a request's first byte was read and its answer's last
+// byte written: what anybody at the socket would see.
+type timedConn struct {
+	net.Conn
+	mu            sync.Mutex
+	first, last   time.Time
+	method, route string
+	status        int
+}
+
+type timedKey struct{}
+
+type timedListener struct{ net.Listener }
+
+func (l timedListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &timedConn{Conn: c}, nil
+}
+
+func (c *timedConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n > 0 && c.first.IsZero() {
+		c.first = time.Now()
+	}
+	return n, err
+}
+
+func (c *timedConn) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last = time.Now()
+	return n, err
+}
+
+func (c *timedConn) done(to *counts) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	to.add(c.method, c.route, c.status, c.last.Sub(c.first))
+	c.first = time.Time{}
 }
 
 func listen(addr string) (net.Listener, error) {
@@ -127,6 +189,10 @@ func handler(c *counts) http.Handler {
 		default:
 			status = 404
 			http.NotFound(w, r)
+		}
+		if conn, ok := r.Context().Value(timedKey{}).(*timedConn); ok {
+			conn.method, conn.route, conn.status = r.Method, route, status
+			return // counted when the answer is out
 		}
 		c.add(r.Method, route, status, time.Since(start))
 	})

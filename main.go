@@ -1,0 +1,286 @@
+// Vitals shows what every process on this machine is doing: requests, errors,
+// latency, network, CPU and lifecycle, in the terminal or pushed to a gateway.
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"slices"
+	"syscall"
+	"time"
+
+	"golang.org/x/term"
+
+	"vitals/core/cli"
+	"vitals/core/config"
+	"vitals/core/diagnose"
+	"vitals/core/discover"
+	"vitals/core/expose"
+	"vitals/core/instance"
+	"vitals/core/logfile"
+	"vitals/probes"
+	"vitals/push"
+	"vitals/themes"
+	"vitals/ui"
+)
+
+// Set by the Makefile.
+var (
+	version = "dev"
+	commit  = "unknown"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	code := cli.Run(ctx, os.Args[1:], actions(), os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+func actions() cli.Actions {
+	return cli.Actions{
+		Dashboard: dashboard, Headless: headless, Snapshot: snapshot,
+		Capabilities: capabilities, Themes: listThemes, ShowTheme: showTheme, Checks: checks,
+		Version: version, Commit: commit,
+		TTY: term.IsTerminal(int(os.Stdout.Fd())),
+	}
+}
+
+// dashboard shows the screen until the user quits, then takes everything out of
+// the kernel again.
+func dashboard(ctx context.Context, r *cli.Options) error {
+	kept, warnings := remembered(r)
+	theme, err := chosenTheme(r, kept.Theme)
+	if err != nil {
+		return cli.Usage(err)
+	}
+	log, closeLog, err := fileLog(r)
+	if err != nil {
+		warnings = append(warnings, err.Error())
+	}
+	defer closeLog()
+	p, err := build(r, r.Push.URL != "", log)
+	if err != nil {
+		return cli.Usage(err)
+	}
+	defer p.announcement.Close()
+	save := func() error { return r.Paths.SaveState(r.Paths.State(), kept) }
+	kept.State.Save = func(s ui.State) error { kept.State = s; return save() }
+	p.start(ctx)
+	err = ui.Run(ctx, ui.Config{
+		Source: p.engine, Control: p.supervisor,
+		Theme: theme, Themes: func() []themes.Theme { return allThemes(r.Paths) },
+		SaveTheme: func(name string) error { kept.Theme = name; return save() },
+		State:     kept.State,
+		Refresh:   r.Refresh, Color: r.Color, ASCII: r.ASCII, Plain: r.Plain,
+		FocusPID: focus(r.PIDs), Version: version, Warnings: slices.Concat(r.Notes(), warnings, p.company()),
+	})
+	return errors.Join(err, p.stop())
+}
+
+// memory is what the dashboard remembers from one run to the next.
+type memory struct {
+	ui.State
+	Theme string `json:"theme,omitempty"`
+}
+
+func remembered(r *cli.Options) (m memory, warnings []string) {
+	if err := r.Paths.LoadState(r.Paths.State(), &m); err != nil {
+		return memory{}, []string{err.Error()}
+	}
+	return m, nil
+}
+
+// headless pushes until it is told to stop; the last push comes on the way out.
+// The log has one line for each change of a unit's life.
+func headless(ctx context.Context, r *cli.Options) error {
+	p, err := build(r, !r.Once && !r.DryRun, stderrLog(r, r.Once || r.DryRun))
+	if err != nil {
+		return cli.Usage(err)
+	}
+	defer p.announcement.Close()
+	for _, line := range p.company() {
+		p.log.Warn(line)
+	}
+	p.start(ctx)
+	switch {
+	case r.DryRun:
+		p.attached(ctx)
+		wait(ctx, time.Second)
+		err = push.DryRun(ctx, r.Stdout, p.pushConfig())
+	case r.Once:
+		p.attached(ctx)
+		wait(ctx, time.Second)
+		err = push.Once(ctx, p.pushConfig())
+	default:
+		<-ctx.Done()
+	}
+	return errors.Join(err, p.stop())
+}
+
+// snapshot watches for a while and prints what it saw; an interrupt ends the
+// while early.
+func snapshot(ctx context.Context, r *cli.Options) error {
+	p, err := build(r, false, stderrLog(r, true))
+	if err != nil {
+		return cli.Usage(err)
+	}
+	defer p.announcement.Close()
+	// The look itself must outlive the interrupt that ends the waiting.
+	p.start(context.WithoutCancel(ctx))
+	p.attached(ctx)
+	p.engine.Begin()
+	fmt.Fprintf(r.Stderr, "watching for %v\n", r.For)
+	wait(ctx, r.For)
+	flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	look := p.engine.Flush(flush)
+	if err := p.stop(); err != nil {
+		fmt.Fprintf(r.Stderr, "vitals: %v\n", err)
+	}
+	switch r.Output {
+	case "json":
+		return expose.WriteJSON(r.Stdout, look)
+	case "prometheus":
+		return expose.WriteText(r.Stdout, expose.Families(look))
+	}
+	return expose.WriteTable(r.Stdout, look)
+}
+
+// build wires the program for a command and tells other copies that it is there.
+func build(r *cli.Options, pushing bool, log *slog.Logger) (*program, error) {
+	a, others, err := instance.Announce(instance.Dir, r.Paths.StateDir)
+	if err != nil {
+		log.Debug("other copies cannot see this one", "error", err)
+	}
+	p, err := newProgram(settings{Options: r, push: pushing, others: others, log: log})
+	if err != nil {
+		a.Close()
+		return nil, err
+	}
+	p.announcement = a
+	return p, nil
+}
+
+// stderrLog is the log of what runs without a screen. A single look says only
+// what went wrong, unless asked for more.
+func stderrLog(r *cli.Options, quiet bool) *slog.Logger {
+	level := r.Log.Level
+	if quiet && r.Sources["log.level"] == "default" {
+		level = slog.LevelWarn
+	}
+	return logfile.New(r.Stderr, level)
+}
+
+// fileLog is the log of the dashboard: it never touches the screen. Without a
+// file nothing is logged, and the error says why.
+func fileLog(r *cli.Options) (log *slog.Logger, done func(), err error) {
+	name := cmp.Or(r.Log.File, r.Paths.Log())
+	if name == "" {
+		return slog.New(slog.DiscardHandler), func() {}, nil
+	}
+	f, err := logfile.Open(name, r.Paths.User.Do)
+	if err != nil {
+		return slog.New(slog.DiscardHandler), func() {}, err
+	}
+	return logfile.New(f, r.Log.Level), func() { f.Close() }, nil
+}
+
+func wait(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+func focus(pids []int32) int32 {
+	if len(pids) == 1 {
+		return pids[0]
+	}
+	return 0
+}
+
+func capabilities(context.Context, *cli.Options) []diagnose.Row {
+	var rows []diagnose.Row
+	for _, f := range probes.Capabilities() {
+		state := diagnose.Works
+		if !f.OK {
+			state = diagnose.Unsupported
+		}
+		rows = append(rows, diagnose.Row{Feature: f.Name, State: state, Why: f.Why, Remedy: f.Remedy})
+	}
+	return rows
+}
+
+// checks lets the configuration be judged by those who know.
+func checks(dirs []string) config.Checks {
+	var kinds []string
+	for _, s := range probes.New(probes.Env{}).Specs() {
+		kinds = append(kinds, s.Kind)
+	}
+	return config.Checks{
+		Kinds: kinds,
+		Rule:  discover.CheckRule,
+		Theme: func(name string) error {
+			_, err := themes.Load(name, dirs...)
+			return err
+		},
+	}
+}
+
+// chosenTheme is the configured one, else the one picked last; nil leaves it to
+// the dashboard, which asks the terminal. A remembered theme may be gone by now.
+func chosenTheme(r *cli.Options, last string) (*themes.Theme, error) {
+	name := r.Theme
+	remembered := name == "auto" && r.Sources["theme"] == "default" && last != ""
+	if remembered {
+		name = last
+	}
+	if name == "auto" {
+		return nil, nil
+	}
+	var t themes.Theme
+	err := r.Paths.User.Do(func() (err error) {
+		t, err = themes.Load(name, r.Paths.Themes()...)
+		return err
+	})
+	if err != nil && remembered {
+		return nil, nil
+	}
+	return &t, err
+}
+
+func allThemes(paths config.Paths) []themes.Theme {
+	var all []themes.Theme
+	paths.User.Do(func() error {
+		for _, e := range themes.List(paths.Themes()...) {
+			if t, err := themes.Load(e.Name, paths.Themes()...); err == nil {
+				all = append(all, t)
+			}
+		}
+		return nil
+	})
+	return all
+}
+
+func listThemes(w io.Writer, dirs []string) error {
+	for _, e := range themes.List(dirs...) {
+		fmt.Fprintln(w, e.Name)
+	}
+	return nil
+}
+
+func showTheme(w io.Writer, name string, dirs []string) error {
+	t, err := themes.Load(name, dirs...)
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(w, t.YAML())
+	return err
+}

@@ -1,0 +1,288 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"vitals/core"
+	"vitals/core/calls"
+	"vitals/core/cli"
+	"vitals/core/config"
+	"vitals/core/discover"
+	"vitals/core/engine"
+	"vitals/core/instance"
+	"vitals/core/supervisor"
+	"vitals/probes"
+	"vitals/push"
+)
+
+// program is all parts, wired. Facts flow from discovery and probes to the
+// engine; what the user wants goes to the supervisor.
+type program struct {
+	engine     *engine.Engine
+	supervisor *supervisor.Supervisor
+	discover   *discover.Discover
+	probes     *probes.Set
+	pushNow    chan struct{}
+	log        *slog.Logger
+	calls      *calls.Recorder
+
+	watched phases
+	cancel  context.CancelFunc // of everything but the engine
+	done    chan error
+
+	settings     settings
+	announcement *instance.Announcement
+}
+
+// settings is what a program is made of.
+type settings struct {
+	*cli.Options
+	push   bool    // with the destination of the configuration
+	others []int32 // other running instances
+	log    *slog.Logger
+}
+
+func newProgram(s settings) (*program, error) {
+	p := &program{settings: s, calls: calls.New(), pushNow: make(chan struct{}, 1), log: s.log, done: make(chan error, 1)}
+	p.engine = engine.New(engine.Config{
+		Host: host(s), Version: version, Tick: s.Refresh,
+		Privileged: privileged(), Notice: notice(), Others: s.others,
+		Programs: func() []core.Program { return p.probes.Programs() },
+		Limits: engine.Limits{
+			RoutesPerProcess: s.Limits.RoutesPerProcess, SeriesPerProcess: s.Limits.SeriesPerProcess,
+			Series: s.Limits.Series, Ended: s.Limits.EndedProcesses,
+		},
+	})
+	p.probes = probes.New(probes.Env{
+		Sink: p.engine, Processes: func(e []core.ProcessEvent) { p.discover.Feed(e) },
+		Tick: s.Refresh, RequestsRing: int(s.Limits.RequestsRing), Log: s.log,
+	})
+	specs := p.probes.Specs()
+	if s.push {
+		spec, err := push.NewSpec(p.pushConfig())
+		if err != nil {
+			return nil, err
+		}
+		specs = append(specs[:len(specs):len(specs)], spec)
+	}
+	reporter := &reporter{Engine: p.engine, phases: &p.watched}
+	p.supervisor = supervisor.New(supervisor.Config{
+		Specs: specs, Toggles: &core.Toggles{Choices: s.Choices()}, Reporter: reporter, Log: s.log,
+		StatePath: s.Paths.Toggles(), Recorder: p.calls,
+		PushNow: func() {
+			select {
+			case p.pushNow <- struct{}{}:
+			default:
+			}
+		},
+	})
+	var err error
+	p.discover, err = discover.New(discover.Config{
+		Handler: fanOut{p.engine, p.supervisor}, Selection: selection(s.Config), PIDs: s.PIDs,
+		Kernel: func() bool { return p.watched.running("lifecycle") },
+		Usage:  p.engine.Usage, UsageEvery: max(s.Refresh, time.Second),
+		KernelUsage: func() bool { return p.watched.running("usage") },
+		Lost:        p.engine.Lost, Log: s.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// start runs all parts until stop. The engine goes last: a final push and a
+// last look need it.
+func (p *program) start(ctx context.Context) {
+	ctx, p.cancel = context.WithCancel(ctx)
+	engineCtx, stopEngine := context.WithCancel(context.WithoutCancel(ctx))
+	engineDone := p.run(engineCtx, "engine", p.engine.Run)
+	feeders := []<-chan error{
+		p.run(ctx, "supervisor", p.supervisor.Run),
+		p.run(ctx, "discovery", p.discover.Run),
+		p.run(ctx, "cost meter", p.probes.Run),
+	}
+	go func() {
+		var errs []error
+		for _, f := range feeders {
+			errs = append(errs, <-f)
+		}
+		stopEngine()
+		p.done <- errors.Join(append(errs, <-engineDone)...)
+	}()
+}
+
+// stop detaches everything and waits for it; the error names what could not be.
+func (p *program) stop() error {
+	p.cancel()
+	return <-p.done
+}
+
+// run starts a part. A part that fails is logged and told when the program
+// stops; the others go on.
+func (p *program) run(ctx context.Context, name string, f func(context.Context) error) <-chan error {
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		defer func() {
+			if r := recover(); r != nil {
+				err = fmt.Errorf("%s: panic: %v", name, r)
+				p.log.Error("a part stopped", "part", name, "error", err)
+			}
+			done <- err
+		}()
+		if err = f(ctx); errors.Is(err, context.Canceled) {
+			err = nil
+		}
+		if err != nil {
+			p.log.Error("a part stopped", "part", name, "error", err)
+		}
+	}()
+	return done
+}
+
+// attached waits until every probe that is wanted runs, or cannot.
+func (p *program) attached(ctx context.Context) {
+	for !p.watched.settled(len(p.probes.Specs())) {
+		select {
+		case <-ctx.Done():
+			return
+		case <-p.engine.Changed():
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// pushConfig is the destination of the configuration.
+func (p *program) pushConfig() push.Config {
+	s := p.settings
+	c := push.Config{
+		URL: s.Push.URL, Interval: s.Push.Interval, Job: s.Push.Job, Instance: s.InstanceName(),
+		Timeout: s.Push.Timeout, DeleteOnExit: s.Push.DeleteOnExit,
+		Source: p.engine, Fresh: p.engine.Flush, Report: p.engine.Push, Event: p.engine.Event,
+		Now: p.pushNow, Recorder: p.calls, Log: s.log, Version: version,
+	}
+	for _, l := range s.Push.Group {
+		c.Grouping = append(c.Grouping, push.Label{Name: l.Name, Value: l.Value})
+	}
+	return c
+}
+
+func selection(c config.Config) discover.Selection {
+	s := discover.Selection{Include: c.Include, Exclude: c.Exclude}
+	for _, g := range c.Groups {
+		s.Groups = append(s.Groups, discover.Group{Name: g.Name, Select: g.Match, Service: g.Service, Attributes: g.Attributes})
+	}
+	return s
+}
+
+// fanOut tells the engine and the supervisor of processes, in this order.
+type fanOut struct {
+	engine     *engine.Engine
+	supervisor *supervisor.Supervisor
+}
+
+func (f fanOut) ProcessUp(p *core.Process) { f.engine.ProcessUp(p); f.supervisor.ProcessUp(p) }
+func (f fanOut) ProcessChanged(p *core.Process) {
+	f.engine.ProcessChanged(p)
+	f.supervisor.ProcessChanged(p)
+}
+func (f fanOut) ProcessDown(k core.ProcKey, x core.Exit, at time.Time) {
+	f.engine.ProcessDown(k, x, at)
+	f.supervisor.ProcessDown(k, x, at)
+}
+
+// reporter hands unit facts to the engine and remembers their phases, so that
+// discovery knows whether the kernel tells it.
+type reporter struct {
+	*engine.Engine
+	*phases
+}
+
+func (r *reporter) Unit(u core.UnitRow) {
+	r.phases.set(u)
+	r.Engine.Unit(u)
+}
+
+// phases is the newest phase of each unit.
+type phases struct {
+	mu sync.Mutex
+	by map[string]core.UnitRow
+}
+
+func (p *phases) set(u core.UnitRow) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.by == nil {
+		p.by = map[string]core.UnitRow{}
+	}
+	p.by[u.ID] = u
+}
+
+func (p *phases) running(kind string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, u := range p.by {
+		if u.Kind == kind && u.Class == core.ClassInstrumentation {
+			return u.Phase == core.PhaseRunning
+		}
+	}
+	return false
+}
+
+// settled reports whether n instrumentations are known and none is on its way.
+func (p *phases) settled(n int) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	known := 0
+	for _, u := range p.by {
+		if u.Class != core.ClassInstrumentation {
+			continue
+		}
+		known++
+		switch u.Phase {
+		case core.PhaseNew, core.PhaseAttaching, core.PhaseStarting, core.PhaseTuning:
+			return false
+		}
+	}
+	return known >= n
+}
+
+func host(s settings) core.Host {
+	h := core.Host{Name: s.InstanceName(), Instance: s.InstanceName()}
+	if name, err := os.Hostname(); err == nil {
+		h.Name = core.Clean(name, core.MaxName)
+	}
+	var u unix.Utsname
+	if unix.Uname(&u) == nil {
+		h.Kernel = unix.ByteSliceToString(u.Release[:])
+	}
+	return h
+}
+
+// company says that this vitals is not alone: both work, each has its own cost.
+func (p *program) company() []string {
+	if len(p.settings.others) == 0 {
+		return nil
+	}
+	pids := strings.Trim(fmt.Sprint(p.settings.others), "[]")
+	return []string{"another vitals runs already (pid " + pids + "): both work, and each has its cost"}
+}
+
+func privileged() bool { return os.Geteuid() == 0 }
+
+// notice is what the user should know before anything else.
+func notice() string {
+	if privileged() {
+		return ""
+	}
+	return "not root: processes only. sudo vitals adds requests, latency, network and exact lifecycle"
+}
