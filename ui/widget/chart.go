@@ -23,17 +23,17 @@ func Top(points []float32, floor float64) float64 {
 	return top
 }
 
-// bucket is the largest point of column i when n points are shown in w columns,
-// newest on the right; NaN where there is none.
+// bucket is the largest point of column i when n points are spread over w
+// columns, newest on the right; NaN where there is none.
 func bucket(points []float32, i, w int) float64 {
 	n := len(points)
-	from, to := n-w+i, n-w+i+1
-	if n > w {
-		from, to = i*n/w, (i+1)*n/w
-	}
 	v := math.NaN()
-	for j := max(from, 0); j < to; j++ {
-		if p := float64(points[j]); !(p <= v) && !math.IsNaN(p) {
+	if n == 0 {
+		return v
+	}
+	from := i * n / w
+	for _, p := range points[from:max((i+1)*n/w, from+1)] {
+		if p := float64(p); !(p <= v) && !math.IsNaN(p) {
 			v = p
 		}
 	}

@@ -1,0 +1,146 @@
+package ui
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/charmbracelet/x/exp/golden"
+
+	"vitals/core"
+	"vitals/themes"
+)
+
+// scenes are the screens that are kept as text files: go test ./ui -run Golden -update
+// rewrites them, and a person looks at the difference.
+var scenes = []struct {
+	name string
+	snap func() *core.Snapshot
+	keys []string
+}{
+	{"overview", sample, nil},
+	{"overview-calm", calm, nil},
+	{"overview-events", sample, []string{"tab", "down"}},
+	{"processes", sample, []string{"2", "down", "down", "down", "down"}},
+	{"processes-selection", sample, []string{"2", "v", "down", "down", "v", "down"}},
+	{"processes-tree", sample, []string{"2", "t"}},
+	{"processes-services", sample, []string{"2", "tab"}},
+	{"processes-filter", sample, []string{"2", "/", "l", "a", "n", "g", ":", "c", "space", "!", "n", "g", "i", "n", "x"}},
+	{"process-summary", sample, []string{"2", "down", "down", "down", "down", "enter"}},
+	{"process-routes", sample, []string{"2", "down", "down", "down", "down", "enter", "l"}},
+	{"process-latency", sample, []string{"2", "down", "down", "down", "down", "enter", "l", "l"}},
+	{"process-connections", sample, []string{"2", "down", "down", "down", "down", "enter", "l", "l", "l"}},
+	{"process-probes", sample, []string{"2", "down", "down", "down", "down", "enter", "h"}},
+	{"process-hostile", sample, []string{"2", "/", "p", "i", "d", ":", "3", "3", "7", "7", "enter", "enter"}},
+	{"service-summary", sample, []string{"2", "tab", "down", "enter"}},
+	{"service-probes", sample, []string{"2", "tab", "down", "enter", "h"}},
+	{"events", sample, []string{"3"}},
+	{"probes", sample, []string{"4", "down", "down"}},
+	{"help", sample, []string{"2", "?"}},
+	{"palette", sample, []string{":", "r", "e"}},
+	{"themes", sample, []string{"T"}},
+	{"confirm", sample, []string{"4", "K"}},
+}
+
+var sizes = [...][2]int{{120, 36}, {80, 24}, {60, 14}}
+
+func TestGoldenText(t *testing.T) {
+	for _, sc := range scenes {
+		for _, size := range sizes {
+			t.Run(fmt.Sprintf("%s-%dx%d", sc.name, size[0], size[1]), func(t *testing.T) {
+				d := drive(t, sc.snap(), size[0], size[1])
+				d.keys(sc.keys...)
+				text := d.screen()
+				golden.RequireEqual(t, []byte(text))
+				clean(t, text)
+			})
+		}
+	}
+}
+
+func TestGoldenASCII(t *testing.T) {
+	for _, sc := range scenes {
+		for _, size := range sizes[:2] {
+			t.Run(fmt.Sprintf("%s-%dx%d", sc.name, size[0], size[1]), func(t *testing.T) {
+				d := drive(t, sc.snap(), size[0], size[1], inASCII)
+				d.keys(sc.keys...)
+				text := d.screen()
+				for _, r := range text {
+					if r > 0x7e || r < 0x20 && r != '\n' {
+						t.Fatalf("%q is not printable ASCII:\n%s", r, text)
+					}
+				}
+				if strings.Contains(d.a.frame, "\u2500") {
+					t.Error("the frame has other glyphs than its text")
+				}
+				golden.RequireEqual(t, []byte(text))
+			})
+		}
+	}
+}
+
+// Styled frames: what is written to the terminal, colours and all.
+func TestGoldenStyles(t *testing.T) {
+	for _, theme := range []string{themes.DefaultDark, themes.DefaultLight, "terminal", themes.NoColor} {
+		for _, sc := range scenes {
+			if sc.name != "overview" && sc.name != "processes" {
+				continue
+			}
+			t.Run(sc.name+"-"+theme, func(t *testing.T) {
+				d := drive(t, sc.snap(), 80, 24, withTheme(theme))
+				d.keys(sc.keys...)
+				d.screen()
+				golden.RequireEqual(t, []byte(d.a.frame))
+			})
+		}
+	}
+}
+
+// The smallest screens still tell the health.
+func TestTinyScreens(t *testing.T) {
+	for _, size := range [][2]int{{48, 8}, {59, 14}, {60, 13}, {20, 3}, {1, 1}, {200, 5}} {
+		d := drive(t, sample(), size[0], size[1])
+		text := d.screen()
+		if size[0] >= 48 && size[1] >= 5 {
+			d.sees("60x14", "●7", "p99 212ms", "checkout-api")
+		}
+		clean(t, text)
+	}
+}
+
+// Every size draws every page: nothing leaves the screen, nothing crashes.
+func TestEverySizeDraws(t *testing.T) {
+	for _, sc := range scenes {
+		for w := 1; w <= 200; w += 27 {
+			for h := 1; h <= 60; h += 11 {
+				d := drive(t, sc.snap(), w, h)
+				d.keys(sc.keys...)
+				for i, line := range strings.Split(d.screen(), "\n") {
+					if n := len([]rune(line)); n > w {
+						t.Fatalf("%s at %dx%d: line %d has %d columns", sc.name, w, h, i, n)
+					}
+				}
+			}
+		}
+	}
+}
+
+// An empty machine, as in the first moment, draws on every page.
+func TestNothingKnownYet(t *testing.T) {
+	for _, keys := range [][]string{nil, {"2"}, {"2", "enter"}, {"2", "space"}, {"2", "tab"}, {"3"}, {"3", "enter"}, {"4"}, {"4", "space"}, {"2", "i"}, {"y"}} {
+		d := drive(t, &core.Snapshot{Seq: 1}, 120, 36)
+		d.keys(keys...)
+		d.screen()
+	}
+	drive(t, &core.Snapshot{Seq: 1}, 120, 36).sees("looking at the processes")
+}
+
+// clean fails on anything that a terminal would take as an order.
+func clean(t *testing.T, text string) {
+	t.Helper()
+	for _, r := range text {
+		if r < 0x20 && r != '\n' || r == 0x7f || r >= 0x80 && r < 0xa0 || r == '\u202e' {
+			t.Fatalf("%U on the screen:\n%s", r, text)
+		}
+	}
+}
