@@ -4,7 +4,7 @@
 #ifndef VITALS_HEAD_H
 #define VITALS_HEAD_H
 
-#define MAX_IOVS 8
+#define MAX_IOVS 4
 
 // args finds where the bytes are: one buffer, or *count iovecs.
 static __always_inline __u64 args(struct iovec *one, __u64 *count)
@@ -47,13 +47,18 @@ static __always_inline __u64 args(struct iovec *one, __u64 *count)
 	return 0;
 }
 
-// read_head appends what was transferred to the len bytes at head, of which
-// there are cap, and gives the new length. It never reads beyond the transfer.
-static __always_inline __u64 read_head(char *head, __u64 len, const __u64 cap, struct chunk *k)
+// read_head appends what was transferred to the len bytes that a connection has
+// at the offset, where there is room for cap, and gives the new length. It never
+// reads beyond the transfer.
+static __noinline int read_head(struct conn *c, __u64 offset, __u64 len, __u64 cap, struct chunk *k)
 {
 	struct iovec one = {}, v;
-	__u64 count = 0, left = k->n;
+	__u64 count = 0, left = k->n, n;
+	char *head;
 
+	if (!c || offset > offsetof(struct conn, request) || cap > REQUEST_HEAD)
+		return len;
+	head = (char *)c + offset;
 	if (k->flags & MSG_TRUNC || !args(&one, &count))
 		return len;
 	if (!count) {
@@ -64,17 +69,16 @@ static __always_inline __u64 read_head(char *head, __u64 len, const __u64 cap, s
 		return len;
 	}
 	for (int i = 0; i < MAX_IOVS; i++) {
-		__u64 n = v.iov_len;
-
+		if (len >= cap || len >= REQUEST_HEAD)
+			break;
+		n = v.iov_len;
 		if (n > left)
 			n = left;
 		left -= n;
-		if (len >= cap)
-			break;
 		if (n > cap - len)
 			n = cap - len;
 		barrier_var(n);
-		if (n > cap)
+		if (n > REQUEST_HEAD)
 			break;
 		if (n && bpf_probe_read_user(head + len, n, v.iov_base))
 			break;
@@ -85,6 +89,41 @@ static __always_inline __u64 read_head(char *head, __u64 len, const __u64 cap, s
 			break;
 	}
 	return len;
+}
+
+// fill reads a chunk into a head that still has room.
+static __always_inline void fill(struct conn *c, enum head to, struct chunk *k)
+{
+	__u64 offset, len, cap = REQUEST_HEAD;
+
+	switch (to) {
+	case TO_REQUEST:
+		offset = offsetof(struct conn, request);
+		len = c->x.request_len;
+		break;
+	case TO_RESPONSE:
+		offset = offsetof(struct conn, x.response);
+		len = c->x.response_len;
+		cap = RESPONSE_HEAD;
+		break;
+	case TO_NEXT:
+		offset = offsetof(struct conn, next.head);
+		len = c->next.len;
+		break;
+	default:
+		return;
+	}
+	if (len >= cap)
+		return;
+	barrier_var(offset);
+	barrier_var(cap);
+	len = read_head(c, offset, len, cap, k);
+	if (to == TO_REQUEST)
+		c->x.request_len = len;
+	else if (to == TO_RESPONSE)
+		c->x.response_len = len;
+	else
+		c->next.len = len;
 }
 
 #endif

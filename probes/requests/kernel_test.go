@@ -248,6 +248,9 @@ func (s *sink) total(k core.ProcKey) (n uint64) {
 	return n
 }
 
+// roomy is a ring for tests that want nothing lost on a busy machine.
+const roomy = 16 << 20
+
 type running struct {
 	*probe
 	*sink

@@ -41,14 +41,14 @@ static __always_inline void begin(struct conn *c, __u64 now)
 }
 
 // ship hands over the exchange, or what it gained since it was shipped early.
-static __always_inline void ship(struct conn *c, __u8 flags)
+static __noinline int ship(struct conn *c, __u8 flags)
 {
 	struct exchange *x = &c->x;
 	__u64 len = x->request_len, wake = BPF_RB_NO_WAKEUP;
 
 	if (c->shipped) {
 		if (c->shipped == x->in + x->out)
-			return;
+			return 0;
 		flags = (flags & ~EARLY) | AMEND;
 	}
 	c->shipped = x->in + x->out;
@@ -60,6 +60,7 @@ static __always_inline void ship(struct conn *c, __u8 flags)
 		wake = BPF_RB_FORCE_WAKEUP;
 	if (bpf_ringbuf_output(&ring, x, sizeof(*x) + len, wake))
 		lose(x, flags & AMEND);
+	return 0;
 }
 
 static __always_inline void finish(struct conn *c)
@@ -88,29 +89,21 @@ static __always_inline void orphan(struct conn *c)
 	c->orphaned = 1;
 }
 
-// answered adds a chunk of the response.
-static __always_inline void answered(struct conn *c, struct chunk *k)
-{
-	struct exchange *x = &c->x;
+// head is where the bytes of a chunk go: the heads of a connection.
+enum head { NOWHERE, TO_REQUEST, TO_RESPONSE, TO_NEXT };
 
+// answered adds a chunk of the response.
+static __always_inline enum head answered(struct conn *c, struct chunk *k)
+{
 	if (c->state == REQUEST) {
 		c->state = RESPONSE;
-		x->first = k->now;
+		c->x.first = k->now;
 	}
-	x->last = k->now;
-	if (x->response_len < RESPONSE_HEAD)
-		x->response_len = read_head(x->response, x->response_len, RESPONSE_HEAD, k);
+	c->x.last = k->now;
+	return TO_RESPONSE;
 }
 
-static __always_inline void asked(struct conn *c, struct chunk *k)
-{
-	struct exchange *x = &c->x;
-
-	if (x->request_len < REQUEST_HEAD)
-		x->request_len = read_head(c->request, x->request_len, REQUEST_HEAD, k);
-}
-
-static __always_inline void server_received(struct conn *c, struct chunk *k)
+static __always_inline enum head server_received(struct conn *c, struct chunk *k)
 {
 	struct ahead *next = &c->next;
 
@@ -121,9 +114,7 @@ static __always_inline void server_received(struct conn *c, struct chunk *k)
 			next->len = 0;
 		}
 		next->n += k->n;
-		if (next->len < REQUEST_HEAD)
-			next->len = read_head(next->head, next->len, REQUEST_HEAD, k);
-		return;
+		return TO_NEXT;
 	}
 	if (c->state != REQUEST) {
 		finish(c);
@@ -131,41 +122,27 @@ static __always_inline void server_received(struct conn *c, struct chunk *k)
 		c->state = REQUEST;
 	}
 	c->x.in += k->n;
-	asked(c, k);
+	return TO_REQUEST;
 }
 
-static __always_inline void server_sent(struct conn *c, struct chunk *k)
+static __always_inline enum head server_sent(struct conn *c, struct chunk *k)
 {
-	struct ahead *next = &c->next;
-
 	c->sent = k->seq;
 	if (c->state == IDLE) {
 		orphan(c);
-		return;
+		return NOWHERE;
 	}
 	c->x.out += k->n;
-	answered(c, k);
-	// A socket that is not TCP may vanish untold.
-	if (!c->tcp && !c->shipped)
-		ship(c, EARLY);
-	if (next->n && !after(next->mark, c->sent)) {
-		finish(c);
-		begin(c, next->start);
-		c->state = REQUEST;
-		c->x.in = next->n;
-		c->x.request_len = next->len;
-		__builtin_memcpy(c->request, next->head, REQUEST_HEAD);
-		next->n = 0;
-	}
+	return answered(c, k);
 }
 
-static __always_inline void client_received(struct conn *c, struct chunk *k)
+static __always_inline enum head client_received(struct conn *c, struct chunk *k)
 {
 	bool pending = c->tcp && after(k->seq, c->sent);
 
 	if (c->state == IDLE && !pending) {
 		orphan(c);
-		return;
+		return NOWHERE;
 	}
 	if (c->state == IDLE || (c->state == RESPONSE && pending && after(k->seq, c->mark))) {
 		finish(c);
@@ -176,12 +153,10 @@ static __always_inline void client_received(struct conn *c, struct chunk *k)
 	if (c->state == REQUEST)
 		c->mark = k->seq;
 	c->x.in += k->n;
-	answered(c, k);
-	if (!c->tcp && !c->shipped)
-		ship(c, EARLY);
+	return answered(c, k);
 }
 
-static __always_inline void client_sent(struct conn *c, struct chunk *k)
+static __always_inline enum head client_sent(struct conn *c, struct chunk *k)
 {
 	__u32 from = c->sent;
 
@@ -194,7 +169,26 @@ static __always_inline void client_sent(struct conn *c, struct chunk *k)
 		c->state = REQUEST;
 	}
 	c->x.out += k->n;
-	asked(c, k);
+	return TO_REQUEST;
+}
+
+// moved does what follows when the bytes of a chunk are in their head.
+static __always_inline void moved(struct conn *c)
+{
+	struct ahead *next = &c->next;
+
+	// A socket that is not TCP may vanish untold.
+	if (!c->tcp && c->state == RESPONSE && !c->shipped)
+		ship(c, EARLY);
+	if (next->n && !after(next->mark, c->sent)) {
+		finish(c);
+		begin(c, next->start);
+		c->state = REQUEST;
+		c->x.in = next->n;
+		c->x.request_len = next->len;
+		__builtin_memcpy(c->request, next->head, REQUEST_HEAD);
+		next->n = 0;
+	}
 }
 
 #endif

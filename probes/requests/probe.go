@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	defaultRing = 1 << 20
+	defaultRing = 2 << 20
 	maxWakeAt   = 128 << 10
 	readWait    = 100 * time.Millisecond
 	readBatch   = 2048

@@ -55,7 +55,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 1 << 20);
+	__uint(max_entries, 2 << 20);
 } ring SEC(".maps");
 
 enum { ON = 1, INHERITED = 2 };
@@ -154,20 +154,38 @@ static __noinline int unpaired(struct exchange *x)
 	return 0;
 }
 
-struct chunk;
-static __always_inline __u64 read_head(char *head, __u64 len, const __u64 cap, struct chunk *k);
-
 #include "machine.h"
 #include "head.h"
 
-// lock takes a connection. Holders run with preemption off and for less than a
-// microsecond, unless the hypervisor takes their processor away.
-static __always_inline bool lock(struct conn *c, int tries)
+static __always_inline bool try_lock(struct conn *c)
 {
-	for (int i = 0; i < tries; i++)
-		if (!__sync_lock_test_and_set(&c->lock, 1))
-			return true;
-	return false;
+	return !__sync_lock_test_and_set(&c->lock, 1);
+}
+
+struct attempt {
+	struct conn *c;
+	bool got;
+};
+
+static int attempt(__u32 i, struct attempt *a)
+{
+	a->got = try_lock(a->c);
+	return a->got;
+}
+
+// lock takes a connection. Holders run with preemption off and for less than a
+// microsecond, unless an interrupt or the hypervisor takes their processor away:
+// hence the long breath.
+static __noinline int lock(struct conn *c)
+{
+	struct attempt a = { .c = c };
+
+	if (try_lock(c))
+		return 1;
+	bpf_loop(1 << 18, attempt, &a, 0);
+	if (!a.got)
+		__sync_fetch_and_add(&contended, 1);
+	return a.got;
 }
 
 static __always_inline void unlock(struct conn *c)
@@ -263,16 +281,17 @@ static __always_inline void inet_learn(struct conn *c, struct sock *sk)
 }
 
 // learn fills in what does not change once a socket talks.
-static __always_inline void learn(struct conn *c, struct sock *sk)
+static __noinline int learn(struct conn *c, struct sock *sk)
 {
 	c->x.family = sk->__sk_common.skc_family;
 	c->x.cookie = bpf_get_socket_cookie(sk);
 	if (c->x.family == AF_UNIX) {
 		unix_learn(c, sk);
-		return;
+		return 0;
 	}
 	c->tcp = sk->sk_protocol == IPPROTO_TCP;
 	inet_learn(c, sk);
+	return 0;
 }
 
 static __always_inline bool kernel_socket(struct sock *sk)
@@ -300,16 +319,12 @@ static __always_inline struct conn *open_conn(struct sock *sk, __u32 tgid)
 
 // guess settles an unknown role by a head that is unmistakable: the first line
 // of an HTTP request. It may be wrong about nothing but HTTP.
-static __always_inline void guess(struct conn *c, struct chunk *k, bool received)
+static __noinline int guess(struct conn *c, struct chunk *k, bool received)
 {
-	union {
-		char head[8];
-		__u32 word;
-	} u = {};
-
-	if (read_head(u.head, 0, 4, k) < 4)
-		return;
-	switch (u.word) {
+	// The request head is free: nothing has begun on this socket.
+	if (read_head(c, offsetof(struct conn, request), 0, 4, k) < 4)
+		return 0;
+	switch (*(__u32 *)c->request) {
 	case 0x20544547: // "GET "
 	case 0x54534f50: // "POST"
 	case 0x44414548: // "HEAD"
@@ -318,12 +333,13 @@ static __always_inline void guess(struct conn *c, struct chunk *k, bool received
 	case 0x43544150: // "PATC"
 	case 0x4954504f: // "OPTI"
 		c->x.role = received ? ROLE_SERVER : ROLE_CLIENT;
-		return;
+		return 0;
 	case 0x50545448: // "HTTP"
 		c->x.role = received ? ROLE_CLIENT : ROLE_SERVER;
-		return;
+		return 0;
 	}
 	c->guesses++;
+	return 0;
 }
 
 // settle says whether the chunk belongs to an observed process, by the decision
@@ -355,6 +371,7 @@ static __always_inline int transfer(struct sock *sk, int ret, int flags, const b
 	struct chunk k = { .flags = flags };
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	struct conn *c = bpf_sk_storage_get(&conns, sk, 0, 0);
+	enum head to;
 	bool request;
 
 	if (c) {
@@ -365,10 +382,8 @@ static __always_inline int transfer(struct sock *sk, int ret, int flags, const b
 		if (!c)
 			return 0;
 	}
-	if (!lock(c, 512)) {
-		__sync_fetch_and_add(&contended, 1);
+	if (!lock(c))
 		return 0;
-	}
 	if (!c->x.family) {
 		learn(c, sk);
 		c->sent = write_seq(sk, c);
@@ -383,17 +398,12 @@ static __always_inline int transfer(struct sock *sk, int ret, int flags, const b
 	if (!settle(c, sk, tgid, &k, request))
 		goto out;
 	k.now = bpf_ktime_get_ns();
-	if (c->x.role == ROLE_SERVER) {
-		if (received)
-			server_received(c, &k);
-		else
-			server_sent(c, &k);
-	} else {
-		if (received)
-			client_received(c, &k);
-		else
-			client_sent(c, &k);
-	}
+	if (c->x.role == ROLE_SERVER)
+		to = received ? server_received(c, &k) : server_sent(c, &k);
+	else
+		to = received ? client_received(c, &k) : client_sent(c, &k);
+	fill(c, to, &k);
+	moved(c);
 out:
 	unlock(c);
 	return 0;
@@ -404,7 +414,7 @@ static __noinline int ended(struct sock *sk, int ret)
 {
 	struct conn *c = bpf_sk_storage_get(&conns, sk, 0, 0);
 
-	if (!c || !c->on || !lock(c, 512))
+	if (!c || !c->on || !lock(c))
 		return 0;
 	if (ret < 0)
 		c->x.flags |= ret == -ETIMEDOUT ? TIMEOUT : RESET;
@@ -493,7 +503,7 @@ int BPF_PROG(destroyed, struct sock *sk)
 {
 	struct conn *c = bpf_sk_storage_get(&conns, sk, 0, 0);
 
-	if (c && c->on && lock(c, 1)) {
+	if (c && c->on && try_lock(c)) {
 		give_up(c, c->x.flags & TIMEOUT ? ETIMEDOUT : c->x.flags & RESET ? ECONNRESET : sk->sk_err);
 		c->on = 0;
 		unlock(c);
@@ -534,7 +544,7 @@ int sweep(struct bpf_iter__bpf_sk_storage_map *ctx)
 	if (!sk || !ctx->value)
 		return 0;
 	c = bpf_sk_storage_get(&conns, sk, 0, 0);
-	if (!c || !c->on || c->state == IDLE || !lock(c, 1))
+	if (!c || !c->on || c->state == IDLE || !try_lock(c))
 		return 0;
 	now = bpf_ktime_get_ns();
 	if (c->gen != generation && !observed(c->x.tgid, c->x.birth)) {

@@ -25,7 +25,7 @@ type sweeper struct {
 	inFlight  map[flightKey]*core.InFlight
 	list      []core.InFlight
 
-	lost, amendments, unpaired uint64 // kernel counters at the last look
+	lost, amendments, unpaired, contended uint64 // kernel counters at the last look
 }
 
 type flightKey struct {
@@ -112,6 +112,11 @@ func (s *sweeper) see(o *requestsOpen) {
 
 // troubles fetches what was lost and what had no request.
 func (s *sweeper) troubles() {
+	var contended uint64
+	if s.objs.Contended.Get(&contended) == nil {
+		s.env.Lost("kernel", "contended", contended-s.contended)
+		s.contended = contended
+	}
 	var lost, amendments, unpaired uint64
 	if s.objs.LostExchanges.Get(&lost) != nil || s.objs.LostAmendments.Get(&amendments) != nil || s.objs.UnpairedChunks.Get(&unpaired) != nil {
 		return

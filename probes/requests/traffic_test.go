@@ -116,7 +116,7 @@ func TestServerCountsAreExact(t *testing.T) {
 				c.do("GET", "/users/0", "", "")
 				conns = append(conns, c)
 			}
-			p := attach(t, 0, server.key)
+			p := attach(t, roomy, server.key)
 			for range 4 {
 				conns = append(conns, dial(t, addr))
 			}
@@ -149,7 +149,7 @@ func TestClientCountsAreExact(t *testing.T) {
 			}
 			client, _ := start(t, "fetch", addr)
 			client.ask("100") // connections that are older than the probe
-			p := attach(t, 0, server.key, client.key)
+			p := attach(t, roomy, server.key, client.key)
 			if got := client.ask("20000"); got != "ok" {
 				t.Fatal(got)
 			}
