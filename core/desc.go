@@ -20,6 +20,9 @@ type Desc struct {
 	Kind  MetricKind
 	Label string // name of its one extra label besides identity, or ""
 	Short string // column title on screens, for example "RTT"
+	// Shared marks levels of what several processes may hold together: that of a
+	// service is the largest one, not the sum.
+	Shared bool
 	// Screen is false for what is only worth exposing.
 	Screen bool
 }

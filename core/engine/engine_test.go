@@ -249,6 +249,7 @@ func TestServiceCountsAreMonotonic(t *testing.T) {
 }
 
 var bytesDesc = &core.Desc{Name: "process_network_io_bytes_total", Kind: core.Counter, Unit: "bytes", Label: "network_io_direction", Help: "Bytes"}
+var queueDesc = &core.Desc{Name: "vitals_tcp_accept_queue_length", Kind: core.Gauge, Shared: true, Help: "Queue"}
 var rttDesc = &core.Desc{Name: "vitals_tcp_rtt_seconds", Kind: core.Gauge, Unit: "seconds", Help: "RTT"}
 
 func usageOf(pid int32, cpu int64) core.Usage {

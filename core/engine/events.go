@@ -45,6 +45,7 @@ func (l *eventLog) newest() []core.Event {
 
 // tick tells of a storm when its second is over, and of losses.
 func (l *eventLog) tick(s *state) {
+	s.tellForks()
 	if now := s.mono / int64(time.Second); now != l.second {
 		l.turn(s, now)
 	}
@@ -105,21 +106,43 @@ func (s *state) processEvent(p *process, kind core.EventKind, at time.Time, word
 func (s *state) processBegan(p *process) {
 	parent := s.live[p.info.PPID]
 	if parent != nil && parent.info.Exe == p.info.Exe && parent.info.Cmdline == p.info.Cmdline && p.info.Exe != "" {
-		s.processEvent(p, core.EventFork, p.info.Started, func() string {
-			return fmt.Sprintf("fork of %s(%d)", parent.info.Comm, parent.PID)
-		})
+		p.forkOf = parent
+		if s.forks = append(s.forks, p); len(s.forks) >= maxGraves {
+			s.tellForks()
+		}
 		return
 	}
 	s.processEvent(p, core.EventExec, p.info.Started, func() string { return "exec " + command(p.info) + parentWords(p, parent) })
 }
 
+// tellFork tells of a fork that no exec followed. Most are the first half of a
+// program's start, which its exec tells better.
+func (s *state) tellFork(p *process) {
+	if parent := p.forkOf; parent != nil {
+		p.forkOf = nil
+		s.processEvent(p, core.EventFork, p.info.Started, func() string {
+			return fmt.Sprintf("fork of %s(%d)", parent.info.Comm, parent.PID)
+		})
+	}
+}
+
+func (s *state) tellForks() {
+	for _, p := range s.forks {
+		s.tellFork(p)
+	}
+	clear(s.forks)
+	s.forks = s.forks[:0]
+}
+
 func (s *state) processExeced(p *process) {
+	p.forkOf = nil
 	s.processEvent(p, core.EventExec, s.cfg.Now(), func() string {
 		return "exec " + command(p.info) + parentWords(p, s.live[p.info.PPID])
 	})
 }
 
 func (s *state) processEnded(p *process) {
+	s.tellFork(p)
 	s.processEvent(p, core.EventExit, p.ended, func() string {
 		return exitWords(p.exit) + ", " + command(p.info)
 	})

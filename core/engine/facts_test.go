@@ -33,6 +33,13 @@ func TestProcessEventsInWords(t *testing.T) {
 	fork := *p
 	fork.ProcKey, fork.PPID = key(51), 50
 	b.ProcessUp(&fork)
+	b.look()
+	short := *p
+	short.ProcKey, short.PPID = key(52), 50
+	b.ProcessUp(&short) // its exec tells it better
+	execed := short
+	execed.Cmdline = "ls"
+	b.ProcessChanged(&execed)
 	again := *p
 	again.Exe, again.Cmdline = "/bin/sh", "sh -c true"
 	b.ProcessChanged(&again)
@@ -51,6 +58,7 @@ func TestProcessEventsInWords(t *testing.T) {
 	want := []string{
 		"exec: exec python3 app.py, parent systemd(1)",
 		"fork: fork of app(50)",
+		"exec: exec ls, parent app(50)",
 		"exec: exec sh -c true, parent systemd(1)",
 		"exit: exit 0, job -d",
 		"exit: exit 137, killed by SIGKILL, job -d",
@@ -261,6 +269,7 @@ func TestValuesAndServiceSums(t *testing.T) {
 				{Proc: key(pid), Desc: bytesDesc, Label: "receive", Value: 100},
 				{Proc: key(pid), Desc: bytesDesc, Label: "transmit", Value: float64(pid)},
 				{Proc: key(pid), Desc: rttDesc, Value: float64(pid) / 1000},
+				{Proc: key(pid), Desc: queueDesc, Value: float64(10 * pid)},
 				{Desc: rttDesc, Value: float64(i)},
 			})
 		}
@@ -268,7 +277,7 @@ func TestValuesAndServiceSums(t *testing.T) {
 	}
 	s := b.look()
 	p := processOf(t, s, 2)
-	if len(p.Values) != 3 || p.Values[0].Label != "receive" || p.Values[0].V != 1000 || p.Values[1].V != 20 || p.Values[2].V != .002 {
+	if len(p.Values) != 4 || p.Values[0].Label != "receive" || p.Values[0].V != 1000 || p.Values[1].V != 20 || p.Values[3].V != .002 {
 		t.Errorf("%+v", p.Values)
 	}
 	near(t, "rate", p.Values[0].Rate, 100, 30)
@@ -276,7 +285,8 @@ func TestValuesAndServiceSums(t *testing.T) {
 	if w.Values[0].V != 3000 || w.Values[1].V != 60 {
 		t.Errorf("%+v", w.Values)
 	}
-	near(t, "mean of levels in seconds", w.Values[2].V, .002, 1e-9)
+	near(t, "largest of shared levels", w.Values[2].V, 30, 0)
+	near(t, "mean of levels in seconds", w.Values[3].V, .002, 1e-9)
 	if s.Machine[0].V != 9 {
 		t.Errorf("%+v", s.Machine)
 	}

@@ -38,10 +38,11 @@ type process struct {
 	instrVersion uint64
 	instrState   instrSummary
 
-	structural bool // what it is changed: worth a snapshot of its own
-	touched    bool // figures changed
-	warm       bool // the recent figures of the row were not empty
-	stepped    bool // a step of its history ended
+	structural bool     // what it is changed: worth a snapshot of its own
+	touched    bool     // figures changed
+	warm       bool     // the recent figures of the row were not empty
+	stepped    bool     // a step of its history ended
+	forkOf     *process // a fork that is not told yet
 	lastSeen   int64
 	row        *core.ProcessRow
 }

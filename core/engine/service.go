@@ -214,7 +214,7 @@ func most(count map[string]int) string {
 }
 
 // gaugeSums adds up levels; those in seconds or ratios are averaged, since
-// their sum means nothing.
+// their sum means nothing, and of shared ones the largest counts.
 type gaugeSums struct {
 	list []value
 	n    []int
@@ -228,6 +228,10 @@ func (g *gaugeSums) add(v *value) {
 	if !found {
 		g.list = slices.Insert(g.list, i, value{desc: v.desc, label: v.label})
 		g.n = slices.Insert(g.n, i, 0)
+	}
+	if v.desc.Shared {
+		g.list[i].v, g.n[i] = max(g.list[i].v, v.v), 1
+		return
 	}
 	g.list[i].v += v.v
 	g.n[i]++

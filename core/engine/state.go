@@ -26,6 +26,7 @@ type state struct {
 	live    map[int32]*process // by pid, those that discovery told of
 	last    *process           // of the newest request: batches come by process
 	flying  []*process
+	forks   []*process // since the last tick
 	ended   []*process // with counts, oldest first
 	gone    graveyard
 	ports   map[uint16][]*process // TCP listeners
