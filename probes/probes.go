@@ -14,8 +14,8 @@ import (
 	"vitals/probes/kern"
 	"vitals/probes/lifecycle"
 	"vitals/probes/network"
-	"vitals/probes/usage"
 	"vitals/probes/requests"
+	"vitals/probes/usage"
 )
 
 // Env is what the program gives to its probes.
