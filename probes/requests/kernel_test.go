@@ -102,6 +102,7 @@ func answer(w http.ResponseWriter, r *http.Request) {
 		}
 	case r.URL.Path == "/early":
 		http.Error(w, "no", 413)
+		w.(http.Flusher).Flush()
 	case strings.HasPrefix(r.URL.Path, "/sleep/"):
 		d, _ := time.ParseDuration(strings.TrimPrefix(r.URL.Path, "/sleep/"))
 		time.Sleep(d)
