@@ -357,6 +357,7 @@ func sleepers(b *testing.B, n int) (stop func()) {
 	if _, err := out.Read(make([]byte, 5)); err != nil {
 		b.Fatal(err)
 	}
+	time.Sleep(2 * time.Second) // until all of them have executed sleep
 	return func() {
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 		_ = cmd.Wait()

@@ -19,10 +19,12 @@ func (w *watcher) look(first bool) {
 	}
 	w.lookAt = w.now.Add(every)
 	var unknown []seen
-	present := make(map[int32]struct{}, len(w.table)+64)
+	w.round++
 	err := w.proc.pids(w.dirents, func(pid int32, ino uint64) {
-		present[pid] = struct{}{}
 		t := w.table[pid]
+		if t != nil {
+			t.seen = w.round
+		}
 		if t == nil || t.ino != ino || deep {
 			unknown = append(unknown, seen{pid: pid, ino: ino})
 		}
@@ -31,8 +33,8 @@ func (w *watcher) look(first bool) {
 		w.cfg.Log.Warn("read /proc", "error", err)
 		return
 	}
-	for pid, t := range w.table {
-		if _, ok := present[pid]; !ok {
+	for _, t := range w.table {
+		if t.seen != w.round {
 			w.notFound(t)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 type tracked struct {
 	key  core.ProcKey
 	ino  uint64 // of /proc/PID, 0 until a look saw it
+	seen uint64 // the round of the look that saw it last
 	gen  uint32 // how many programs it executed while we watched
 	told *core.Process
 

@@ -21,6 +21,7 @@ const (
 	reconcileEvery = 30 * time.Second       // looks at /proc with it
 	checkKernel    = time.Second
 	graceOfExit    = 500 * time.Millisecond // how long the kernel's word of an exit may take
+	maxStart       = 5 * time.Second        // how long the first reading goes on without limits
 	lookPause      = 200 * time.Millisecond // between looks that losses ask for
 )
 
@@ -51,7 +52,9 @@ type watcher struct {
 	slowStack  stack
 	identities bucket
 	profiles   bucket
-	starting   bool // the processes found at start are not all read yet
+	starting   bool // the processes found at start are not all read yet: no limits
+	startEnds  time.Time
+	out        int // jobs that are handed out and not answered
 
 	fresh    fifo // processes that began or executed, due for their profile
 	starters fifo // processes of the first look, due to be told in any case
@@ -62,7 +65,8 @@ type watcher struct {
 
 	timer       *time.Timer
 	lookAt      time.Time
-	deep        bool // the next look reads every stat
+	round       uint64 // of looks
+	deep        bool   // the next look reads every stat
 	kernelAt    time.Time
 	usageAt     time.Time
 	watchdogAt  time.Time
@@ -103,6 +107,7 @@ func (w *watcher) run(ctx context.Context) error {
 	w.now = time.Now()
 	w.boot = bootTime(w.now)
 	w.kernel = w.cfg.Kernel()
+	w.startEnds = w.now.Add(maxStart)
 	w.look(true)
 	w.kernelAt, w.usageAt = w.now.Add(checkKernel), w.now
 	for {
@@ -124,6 +129,7 @@ func (w *watcher) run(ctx context.Context) error {
 			w.takeEvents()
 		case res := <-w.results:
 			w.now = time.Now()
+			w.out--
 			w.apply(&res)
 		case quickJobs <- quickJob:
 			w.quickStack.pop()
@@ -190,13 +196,14 @@ func (w *watcher) next() (quick, slow *job) {
 	if slow = w.slowStack.top(valid); slow != nil && !w.starting && w.profiles.fill(w.now) < 1 {
 		slow = nil
 	}
-	if w.starting && len(w.quickStack.jobs) == 0 && len(w.slowStack.jobs) == 0 {
+	if w.starting && w.out == 0 && len(w.quickStack.jobs) == 0 && len(w.slowStack.jobs) == 0 || w.now.After(w.startEnds) {
 		w.starting = false
 	}
 	return quick, slow
 }
 
 func (w *watcher) spend(b *bucket) {
+	w.out++
 	if !w.starting {
 		b.tokens--
 	}
