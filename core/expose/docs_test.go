@@ -13,8 +13,14 @@ import (
 // docs/metrics.md follows from the descriptions; -update writes it.
 func TestDocsFollowFromTheDescriptions(t *testing.T) {
 	const file = "../../docs/metrics.md"
+	docs := expose.Docs(network.Descs())
+	for i := range docs[1:] {
+		if docs[i].Name == docs[i+1].Name {
+			t.Errorf("two metrics are called %s", docs[i].Name)
+		}
+	}
 	var want bytes.Buffer
-	if err := expose.WriteDocs(&want, expose.Docs(network.Descs())); err != nil {
+	if err := expose.WriteDocs(&want, docs); err != nil {
 		t.Fatal(err)
 	}
 	if flag.Lookup("update").Value.String() == "true" {

@@ -175,6 +175,23 @@ func TestT16_FamiliesAreConsistent(t *testing.T) {
 	}
 }
 
+// A probe that calls a metric like another one of another type does not break
+// the exposition.
+func TestT16_OneTypeForOneName(t *testing.T) {
+	s := sample()
+	s.Machine = []core.Value{{Desc: &core.Desc{Name: "vitals_events_total", Kind: core.Gauge, Help: "x"}, V: 1}, {Desc: &core.Desc{Name: "some_histogram", Kind: core.Histogram, Help: "x"}, V: 1}}
+	for _, f := range Families(s) {
+		for _, m := range f.Metric {
+			if (m.Counter != nil) != (f.GetType() == dto.MetricType_COUNTER) || (m.Gauge != nil) != (f.GetType() == dto.MetricType_GAUGE) {
+				t.Errorf("%s mixes types", f.GetName())
+			}
+		}
+		if len(f.Metric) == 0 {
+			t.Errorf("%s is empty", f.GetName())
+		}
+	}
+}
+
 // What is written is what a reader of the format understands, and the sums of
 // histograms over processes are exact.
 func TestTextReadsBack(t *testing.T) {

@@ -31,17 +31,20 @@ func (o Options) Families(s *core.Snapshot) []*dto.MetricFamily {
 
 // family finds or makes a family; nil when the name is taken by another type.
 func (f *families) family(d *core.Desc) *dto.MetricFamily {
+	t := dto.MetricType_GAUGE
+	switch d.Kind {
+	case core.Counter:
+		t = dto.MetricType_COUNTER
+	case core.Histogram:
+		t = dto.MetricType_HISTOGRAM
+	}
 	fam := f.byName[d.Name]
 	if fam == nil {
-		t := dto.MetricType_GAUGE
-		switch d.Kind {
-		case core.Counter:
-			t = dto.MetricType_COUNTER
-		case core.Histogram:
-			t = dto.MetricType_HISTOGRAM
-		}
 		fam = &dto.MetricFamily{Name: &d.Name, Help: &d.Help, Type: &t}
 		f.byName[d.Name] = fam
+	}
+	if fam.GetType() != t {
+		return nil
 	}
 	return fam
 }
@@ -49,19 +52,20 @@ func (f *families) family(d *core.Desc) *dto.MetricFamily {
 // add appends one value; labels are names and values in turn. Unknown values
 // are left out: absent, not zero.
 func (f *families) add(d *core.Desc, v float64, labels ...string) {
-	if math.IsNaN(v) {
+	if math.IsNaN(v) || d.Kind == core.Histogram { // histograms do not come as values
+		return
+	}
+	fam := f.family(d)
+	if fam == nil {
 		return
 	}
 	m := &dto.Metric{Label: pairs(labels)}
 	switch d.Kind {
 	case core.Counter:
 		m.Counter = &dto.Counter{Value: &v}
-	case core.Gauge:
-		m.Gauge = &dto.Gauge{Value: &v}
 	default:
-		return
+		m.Gauge = &dto.Gauge{Value: &v}
 	}
-	fam := f.family(d)
 	fam.Metric = append(fam.Metric, m)
 }
 
