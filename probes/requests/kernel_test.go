@@ -159,7 +159,7 @@ func (c *child) ask(line string) string {
 	return strings.TrimSpace(answer)
 }
 
-func keyOf(t *testing.T, pid int) core.ProcKey {
+func keyOf(t testing.TB, pid int) core.ProcKey {
 	t.Helper()
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -255,13 +255,13 @@ const roomy = 16 << 20
 type running struct {
 	*probe
 	*sink
-	t      *testing.T
+	t      testing.TB
 	cancel context.CancelFunc
 	done   chan error
 }
 
 // attach starts the probe, observing the given processes only.
-func attach(t *testing.T, ring int, who ...core.ProcKey) *running {
+func attach(t testing.TB, ring int, who ...core.ProcKey) *running {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("needs root")

@@ -28,7 +28,7 @@ func dial(t *testing.T, addr string) *conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(30 * time.Second))
+	c.SetDeadline(time.Now().Add(10 * time.Second))
 	return &conn{c, bufio.NewReader(c), t}
 }
 
