@@ -22,6 +22,8 @@ type sum struct {
 	key  seriesKey
 	one  *core.Distribution
 	many *metric.Durations
+
+	status, host, port string // label values made of the key
 }
 
 func (g *sum) add(d *core.Distribution) {
@@ -64,7 +66,8 @@ func (f *families) requests(s *core.Snapshot) {
 	for k, n := range missing {
 		f.add(&untimed.Desc, float64(n), "service_name", k.service, "role", k.role.String(), "protocol", k.protocol)
 	}
-	h := newHistograms(len(sums))
+	h, l := newHistograms(len(sums)), newLabeler(len(sums))
+	metrics := make([]dto.Metric, len(sums))
 	for i := range sums {
 		g := &sums[i]
 		d := g.one
@@ -72,7 +75,8 @@ func (f *families) requests(s *core.Snapshot) {
 			d = g.many.Snapshot()
 		}
 		fam := f.family(&g.key.family.Desc)
-		fam.Metric = append(fam.Metric, &dto.Metric{Label: g.key.labels(), Histogram: h.next(d)})
+		metrics[i].Label, metrics[i].Histogram = l.next(g), h.next(d)
+		fam.Metric = append(fam.Metric, &metrics[i])
 	}
 }
 
@@ -109,16 +113,54 @@ func keyOf(r *core.RequestRow) seriesKey {
 	return key
 }
 
-func (k *seriesKey) labels() []*dto.LabelPair {
-	if k.family == otherDuration {
-		return pairs([]string{"service_name", k.service, "role", k.role, "protocol", k.protocol})
+// labeler makes the labels of many series out of a few allocations: names are
+// shared, values point into the sums, pairs come from a slab.
+type labeler struct {
+	names struct{ errType, method, status, route, address, port, service, scheme, role, protocol string }
+	pairs []dto.LabelPair
+	refs  []*dto.LabelPair
+}
+
+// maxLabels is how many labels a series of requests has at most.
+const maxLabels = 8
+
+func newLabeler(n int) *labeler {
+	l := &labeler{pairs: make([]dto.LabelPair, n*maxLabels), refs: make([]*dto.LabelPair, n*maxLabels)}
+	l.names.errType, l.names.method, l.names.status = "error_type", "http_request_method", "http_response_status_code"
+	l.names.route, l.names.address, l.names.port = "http_route", "server_address", "server_port"
+	l.names.service, l.names.scheme, l.names.role, l.names.protocol = "service_name", "url_scheme", "role", "protocol"
+	return l
+}
+
+// next gives the labels of g, in the order of their names.
+func (l *labeler) next(g *sum) []*dto.LabelPair {
+	k, n := &g.key, 0
+	refs := l.refs[:maxLabels:maxLabels]
+	add := func(name, value *string) {
+		if *value != "" {
+			l.pairs[n].Name, l.pairs[n].Value = name, value
+			refs[n] = &l.pairs[n]
+			n++
+		}
 	}
-	address, port := splitAddress(k.address)
-	// In the order of their names, which spares a sort.
-	return pairs([]string{
-		"error_type", k.errType, "http_request_method", k.method, "http_response_status_code", status(k.status),
-		"http_route", k.route, "server_address", address, "server_port", port, "service_name", k.service, "url_scheme", k.scheme,
-	})
+	if k.family == otherDuration {
+		add(&l.names.protocol, &k.protocol)
+		add(&l.names.role, &k.role)
+		add(&l.names.service, &k.service)
+	} else {
+		g.status = status(k.status)
+		g.host, g.port = splitAddress(k.address)
+		add(&l.names.errType, &k.errType)
+		add(&l.names.method, &k.method)
+		add(&l.names.status, &g.status)
+		add(&l.names.route, &k.route)
+		add(&l.names.address, &g.host)
+		add(&l.names.port, &g.port)
+		add(&l.names.service, &k.service)
+		add(&l.names.scheme, &k.scheme)
+	}
+	l.pairs, l.refs = l.pairs[n:], l.refs[n:]
+	return refs[:n:n]
 }
 
 // splitAddress splits "host:port" and "[v6]:port"; a lone address has no port.
