@@ -92,16 +92,6 @@ func (l look) counts(role string, pids ...int) map[string]uint64 {
 	return got
 }
 
-func (l look) pidsOf(comm string) []int {
-	var pids []int
-	for _, p := range l.Processes {
-		if p.Comm == comm {
-			pids = append(pids, p.PID)
-		}
-	}
-	return pids
-}
-
 func (l look) lost() uint64 {
 	var n uint64
 	for _, v := range l.Self.Lost {
@@ -134,4 +124,17 @@ func (r truthReport) minus(before truthReport) map[string]uint64 {
 		}
 	}
 	return d
+}
+
+// dump logs every row of a route, whoever it belongs to, to explain a difference.
+func (l look) dump(t *testing.T, route string) {
+	t.Helper()
+	for _, r := range l.Requests {
+		if r.Route == route || r.Protocol != "http" {
+			t.Logf("row: pid %d %s %s %s %s %s %d: %d", r.PID, r.Service, r.Role, r.Protocol, r.Method, r.Route, r.Status, r.Count)
+		}
+	}
+	for _, u := range l.Units {
+		t.Logf("unit: %s %s %s", u.ID, u.Phase, u.Message)
+	}
 }

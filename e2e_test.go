@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -269,4 +270,18 @@ func waitPort(t *testing.T, port int) {
 		c.Close()
 		return true
 	})
+}
+
+// workers lists the pids of a server's children.
+func workers(t *testing.T, p *proc) (pids []int) {
+	t.Helper()
+	out, err := exec.Command("ps", "-o", "pid=", "--ppid", strconv.Itoa(p.Process.Pid)).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range strings.Fields(string(out)) {
+		pid, _ := strconv.Atoi(f)
+		pids = append(pids, pid)
+	}
+	return pids
 }

@@ -30,7 +30,7 @@ func proxied(t *testing.T, workers int) (truth *truthServer, nginx *proc, port i
 // itself, through nginx and behind it, while half of the connections are older.
 func TestCountsEqualTheServersOwn(t *testing.T) {
 	needRoot(t)
-	truth, _, port := proxied(t, 4)
+	truth, nginx, port := proxied(t, 4)
 	load := startLoad(t, "-addr", fmt.Sprintf("127.0.0.1:%d", port), "-old", "12", "-new", "12", "-requests", "150000")
 	before := truth.report()
 
@@ -52,15 +52,15 @@ func TestCountsEqualTheServersOwn(t *testing.T) {
 		t.Fatalf("the truth disagrees with itself: served %d, sent %d", sum(want), sent.Total)
 	}
 	sameCounts(t, "go server", got.counts("server", truth.Process.Pid), want)
-	sameCounts(t, "nginx as server", got.counts("server", got.pidsOf("nginx")...), want)
-	sameCounts(t, "nginx as client", got.counts("client", got.pidsOf("nginx")...), want)
+	sameCounts(t, "nginx as server", got.counts("server", workers(t, nginx)...), want)
+	sameCounts(t, "nginx as client", got.counts("client", workers(t, nginx)...), want)
 	sameCounts(t, "load generator", got.counts("client", load.Process.Pid), want)
 }
 
 // A fixed-count load generator of somebody else, on static files by sendfile.
 func TestCountsEqualApacheBench(t *testing.T) {
 	needRoot(t)
-	_, _, port := proxied(t, 4)
+	_, nginx, port := proxied(t, 4)
 	snap := startSnapshot(t, time.Minute)
 	const n = 100000
 	out, err := exec.Command(need(t, "ab"), "-q", "-k", "-n", fmt.Sprint(n), "-c", "16", fmt.Sprintf("http://127.0.0.1:%d/static/GPL-3", port)).CombinedOutput()
@@ -73,9 +73,12 @@ func TestCountsEqualApacheBench(t *testing.T) {
 	time.Sleep(500 * time.Millisecond)
 	got := snap.stop()
 	want := map[string]uint64{"GET /static/GPL-3 200": n}
-	sameCounts(t, "nginx", got.counts("server", got.pidsOf("nginx")...), want)
+	sameCounts(t, "nginx", got.counts("server", workers(t, nginx)...), want)
 	if got.lost() != 0 {
 		t.Errorf("lost %v", got.Self.Lost)
+	}
+	if t.Failed() {
+		got.dump(t, "/static/GPL-3")
 	}
 }
 

@@ -7,11 +7,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -46,7 +46,7 @@ func main() {
 func actions() cli.Actions {
 	return cli.Actions{
 		Dashboard: dashboard, Headless: headless, Snapshot: snapshot,
-		Capabilities: capabilities, Themes: listThemes, ShowTheme: showTheme, Checks: checks,
+		Capabilities: capabilities, Themes: themes.WriteList, ShowTheme: themes.WriteTheme, Checks: checks,
 		Version: version, Commit: commit,
 		TTY: term.IsTerminal(int(os.Stdout.Fd())),
 	}
@@ -206,14 +206,21 @@ func focus(pids []int32) int32 {
 	return 0
 }
 
+// capabilities are the doctor's findings about the probes; it looks at the rest
+// itself.
 func capabilities(context.Context, *cli.Options) []diagnose.Row {
 	var rows []diagnose.Row
 	for _, f := range probes.Capabilities() {
+		if !strings.HasPrefix(f.Name, "probe ") {
+			continue
+		}
 		state := diagnose.Works
 		if !f.OK {
 			state = diagnose.Unsupported
 		}
-		rows = append(rows, diagnose.Row{Feature: f.Name, State: state, Why: f.Why, Remedy: f.Remedy})
+		rows = append(rows, diagnose.Row{
+			Feature: f.Name, State: state, Essential: f.Name == "probe requests", Why: f.Why, Remedy: f.Remedy,
+		})
 	}
 	return rows
 }
@@ -260,27 +267,11 @@ func allThemes(paths config.Paths) []themes.Theme {
 	var all []themes.Theme
 	paths.User.Do(func() error {
 		for _, e := range themes.List(paths.Themes()...) {
-			if t, err := themes.Load(e.Name, paths.Themes()...); err == nil {
-				all = append(all, t)
+			if e.Err == nil {
+				all = append(all, e.Theme)
 			}
 		}
 		return nil
 	})
 	return all
-}
-
-func listThemes(w io.Writer, dirs []string) error {
-	for _, e := range themes.List(dirs...) {
-		fmt.Fprintln(w, e.Name)
-	}
-	return nil
-}
-
-func showTheme(w io.Writer, name string, dirs []string) error {
-	t, err := themes.Load(name, dirs...)
-	if err != nil {
-		return err
-	}
-	_, err = io.WriteString(w, t.YAML())
-	return err
 }

@@ -149,14 +149,14 @@ func (p *program) run(ctx context.Context, name string, f func(context.Context) 
 	return done
 }
 
-// attached waits until every probe that is wanted runs, or cannot.
+// attached waits until the processes are known and every probe that is wanted
+// runs, or cannot.
 func (p *program) attached(ctx context.Context) {
-	for !p.watched.settled(len(p.probes.Specs())) {
+	for p.discover.Stats().Looks == 0 || !p.supervisor.Settled() {
 		select {
 		case <-ctx.Done():
 			return
-		case <-p.engine.Changed():
-		case <-time.After(20 * time.Millisecond):
+		case <-time.After(5 * time.Millisecond):
 		}
 	}
 }
@@ -236,24 +236,6 @@ func (p *phases) running(kind string) bool {
 		}
 	}
 	return false
-}
-
-// settled reports whether n instrumentations are known and none is on its way.
-func (p *phases) settled(n int) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	known := 0
-	for _, u := range p.by {
-		if u.Class != core.ClassInstrumentation {
-			continue
-		}
-		known++
-		switch u.Phase {
-		case core.PhaseNew, core.PhaseAttaching, core.PhaseStarting, core.PhaseTuning:
-			return false
-		}
-	}
-	return known >= n
 }
 
 func host(s settings) core.Host {

@@ -12,7 +12,7 @@ import (
 func (w *watcher) look(first bool) {
 	deep := w.deep
 	w.deep = false
-	w.stats.looks.Add(1)
+	defer w.stats.looks.Add(1)
 	every := pollEvery
 	if w.kernel {
 		every = reconcileEvery
@@ -39,7 +39,8 @@ func (w *watcher) look(first bool) {
 		}
 	}
 	w.readSeen(unknown, first)
-	if w.kernel && !first {
+	if !first && !w.now.Before(w.careAt) {
+		w.careAt = w.now.Add(reconcileEvery)
 		w.askAgain()
 		w.rescanHolders()
 	}

@@ -1,0 +1,40 @@
+package supervisor
+
+import "vitals/core"
+
+// Settled reports whether everything that was told before the call has taken
+// effect: each instrumentation that is wanted runs, or cannot; what is not
+// wanted is out; and every unit knows its selection. It waits for the loop, so
+// it must not be called from it, and is true once the supervisor has ended.
+func (s *Supervisor) Settled() bool {
+	settled := true
+	s.inLoop(func() {
+		s.lookAtProcesses()
+		for _, a := range s.actors {
+			settled = settled && a.settled()
+		}
+	})
+	return settled
+}
+
+func (a *actor) settled() bool {
+	o := a.ordered()
+	if o.spec.Class != core.ClassInstrumentation {
+		return true
+	}
+	if !o.given || a.sel != nil && a.sel.changed() {
+		return false
+	}
+	a.mu.Lock()
+	phase := a.row.Phase
+	a.mu.Unlock()
+	switch phase {
+	case core.PhaseRunning:
+		return o.on
+	case core.PhaseNew, core.PhaseOff, core.PhaseGone:
+		return !o.on
+	case core.PhaseBackoff, core.PhaseFailed, core.PhaseUnsupp, core.PhaseStuck:
+		return true
+	}
+	return false
+}
