@@ -16,6 +16,7 @@ const (
 	netsEvery   = 5 * time.Second        // a namespace's table is read again
 	netsHurry   = 300 * time.Millisecond // after an exec: servers bind soon after
 	netsAtOnce  = 16                     // namespaces read in one go
+	likeliest   = 64                     // processes read in search of a socket that just appeared
 	socketsWait = 250 * time.Millisecond // how old a process must be to have its descriptors read
 )
 
@@ -28,12 +29,15 @@ type nets struct {
 }
 
 type netns struct {
-	ino     uint64
-	table   *socketTable
-	due     time.Time
-	hurry   int
-	unowned map[uint64]struct{} // listening sockets that are being searched for
-	tried   map[uint64]struct{} // those that were, found or not
+	ino   uint64
+	table *socketTable
+	due   time.Time
+	hurry int
+	// everybody asks that the next table's sockets are searched for among all
+	// processes, not only the likeliest.
+	everybody bool
+	unowned   map[uint64]struct{} // listening sockets that are being searched for
+	tried     map[uint64]bool     // those that were, found or not; true when among everybody
 }
 
 // joinNet notes that something started in t's network namespace.
@@ -43,7 +47,7 @@ func (w *watcher) joinNet(t *tracked) {
 	}
 	n := w.nets.by[t.profile.netns]
 	if n == nil {
-		n = &netns{ino: t.profile.netns, tried: make(map[uint64]struct{}), due: w.now}
+		n = &netns{ino: t.profile.netns, tried: make(map[uint64]bool), due: w.now}
 		w.nets.by[n.ino] = n
 	}
 	n.hurry = 0
@@ -124,8 +128,9 @@ func (w *watcher) applyTable(res *result) {
 			w.put(&w.slowStack, job{kind: jobSockets, key: t.key, gen: t.gen, table: n.table})
 		}
 	}
-	if changed {
-		w.search(n, owned)
+	if changed || n.everybody {
+		w.search(n, owned, n.everybody)
+		n.everybody = false
 	}
 }
 
@@ -140,20 +145,22 @@ func (n *netns) forgetOld() {
 
 // search plans to read the descriptors of those who may hold the sockets that
 // nobody is known to hold: of the same user first, the newest first. The jobs
-// lapse when all are found (see wantsSockets).
-func (w *watcher) search(n *netns, owned map[uint64]struct{}) {
+// lapse when all are found (see wantsSockets). A socket of a process that ended
+// at once must not cost a look at thousands, so at first only the likeliest are
+// read; what is still there at the next reconcile is searched for everywhere, once.
+func (w *watcher) search(n *netns, owned map[uint64]struct{}, everybody bool) {
 	uids := make(map[uint32]bool)
 	found := 0
 	for ino, l := range n.table.listening {
 		_, has := owned[ino]
-		_, tried := n.tried[ino]
-		if has || tried {
+		all, tried := n.tried[ino]
+		if has || all || (tried && !everybody) {
 			continue
 		}
 		if n.unowned == nil {
 			n.unowned = make(map[uint64]struct{})
 		}
-		n.unowned[ino], n.tried[ino] = struct{}{}, struct{}{}
+		n.unowned[ino], n.tried[ino] = struct{}{}, everybody
 		found++
 		if l.uidOK {
 			uids[l.uid] = true
@@ -177,6 +184,9 @@ func (w *watcher) search(n *netns, owned map[uint64]struct{}) {
 	slices.SortFunc(candidates, func(a, b *tracked) int { // the stack hands out the last first
 		return cmp.Or(likely(a)-likely(b), a.born.Compare(b.born), cmp.Compare(a.key.Birth, b.key.Birth))
 	})
+	if !everybody && len(candidates) > likeliest {
+		candidates = candidates[len(candidates)-likeliest:]
+	}
 	for _, t := range candidates {
 		w.put(&w.slowStack, job{kind: jobSockets, key: t.key, gen: t.gen, table: n.table, netns: n.ino})
 	}
@@ -230,6 +240,9 @@ func (w *watcher) name(t *tracked, table *socketTable) {
 // rescanHolders looks again at those who hold listening sockets: one of several
 // holders may have closed its own.
 func (w *watcher) rescanHolders() {
+	for _, n := range w.nets.by {
+		n.everybody = true
+	}
 	for _, t := range w.table {
 		if len(t.sockets) > 0 && t.profile != nil {
 			if n := w.nets.by[t.profile.netns]; n != nil && n.table != nil {

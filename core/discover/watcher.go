@@ -65,8 +65,9 @@ type watcher struct {
 
 	timer       *time.Timer
 	lookAt      time.Time
-	round       uint64 // of looks
-	deep        bool   // the next look reads every stat
+	careAt      time.Time // when a look also takes care of what was put off
+	round       uint64    // of looks
+	deep        bool      // the next look reads every stat
 	kernelAt    time.Time
 	usageAt     time.Time
 	watchdogAt  time.Time
@@ -107,7 +108,7 @@ func (w *watcher) run(ctx context.Context) error {
 	w.now = time.Now()
 	w.boot = bootTime(w.now)
 	w.kernel = w.cfg.Kernel()
-	w.startEnds = w.now.Add(maxStart)
+	w.startEnds, w.careAt = w.now.Add(maxStart), w.now.Add(reconcileEvery/2)
 	w.look(true)
 	w.kernelAt, w.usageAt = w.now.Add(checkKernel), w.now
 	for {
