@@ -63,10 +63,9 @@ type pending struct {
 }
 
 type (
-	lookMsg       struct{} // time to pull a snapshot
-	expireMsg     struct{ n int }
-	backgroundMsg struct{} // the terminal did not tell its background in time
-	savedMsg      struct {
+	lookMsg   struct{} // time to pull a snapshot
+	expireMsg struct{ n int }
+	savedMsg  struct {
 		what string
 		err  error
 	}
@@ -160,8 +159,8 @@ func (a *app) look() tea.Cmd {
 		if !a.paused {
 			a.pc.Snap, a.pc.Events = s, s.Events
 			a.page().Update(&a.pc)
-			a.dirty = true
 		}
+		a.dirty = true // while paused too: the header tells how long ago that is
 	}
 	a.focusPID()
 	spacing := a.spacing(time.Now())

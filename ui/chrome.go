@@ -189,7 +189,7 @@ func (a *app) drawTabs(line canvas.Area) {
 		if i == a.at {
 			for _, d := range a.detail {
 				end = line.Text(end, 0, " › ", canvas.Fg(canvas.Faint))
-				end = line.Fit(end, 0, max(line.W/4, 12), d.Title(), canvas.Strong(canvas.FG))
+				end = line.Fit(end, 0, max(line.W/5, 12), d.Title(), canvas.Strong(canvas.FG))
 			}
 			end = line.Text(end, 0, "]", st)
 		}
@@ -243,11 +243,14 @@ func (a *app) drawFooter(line canvas.Area) {
 
 // scopes are the ones that hold now, the nearest first.
 func (a *app) scopes() []keys.Scope {
-	s := []keys.Scope{a.page().Scope(), keys.Lists}
+	var s []keys.Scope
 	if a.paused {
-		s = append([]keys.Scope{keys.Paused}, s...)
+		s = append(s, keys.Paused)
 	}
-	return s
+	if own := a.page().Scope(); own != keys.Lists {
+		s = append(s, own)
+	}
+	return append(s, keys.Lists)
 }
 
 func (a *app) footerScopes() []keys.Scope { return append(a.scopes(), keys.Global) }

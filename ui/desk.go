@@ -54,8 +54,17 @@ func (a *app) expire() tea.Cmd {
 		return nil
 	}
 	a.toast.armed = true
-	n := a.toast.n
-	return tea.Tick(toastTime, func(time.Time) tea.Msg { return expireMsg{n} })
+	n, ctx := a.toast.n, a.ctx
+	return func() tea.Msg {
+		end := time.NewTimer(toastTime)
+		defer end.Stop()
+		select {
+		case <-end.C:
+			return expireMsg{n}
+		case <-ctx.Done():
+			return nil
+		}
+	}
 }
 
 // flush gives the commands that an action left behind.

@@ -39,7 +39,9 @@ func newHelp(a *app) *help {
 			}
 		}
 	}
-	section("This page", a.keys.Table(a.page().Scope()))
+	if own := a.page().Scope(); own != keys.Lists {
+		section("This page", a.keys.Table(own))
+	}
 	section("Lists", a.keys.Table(keys.Lists))
 	section("Everywhere", a.keys.Table(keys.Global, keys.Paused))
 	if p, ok := a.page().(page.Filterable); ok {

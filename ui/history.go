@@ -28,9 +28,12 @@ type past struct {
 
 // add keeps a look. Looks that follow each other closely replace each other.
 func (h *history) add(s *core.Snapshot) {
-	if n := len(h.looks); n > 1 && s.At.Sub(h.looks[n-2].snap.At) < lookSpacing {
-		h.bytes -= h.looks[n-1].bytes
-		h.looks = h.looks[:n-1]
+	if n := len(h.looks); n > 1 {
+		// A clock that was set back makes a new look, not a standstill.
+		if d := s.At.Sub(h.looks[n-2].snap.At); d >= 0 && d < lookSpacing {
+			h.bytes -= h.looks[n-1].bytes
+			h.looks = h.looks[:n-1]
+		}
 	}
 	var before *core.Snapshot
 	if n := len(h.looks); n > 0 {

@@ -138,8 +138,11 @@ type filterLine struct {
 func (a *app) openFilter() {
 	p, ok := a.page().(page.Filterable)
 	if !ok {
-		a.Toast(page.Note, "there is nothing to filter on this page")
-		return
+		// Whoever filters here looks for a process.
+		if !a.goToTitle("Processes") {
+			return
+		}
+		p = a.page().(page.Filterable)
 	}
 	a.overlay = &filterLine{widget.NewInput(p.Filter()), p.Filter(), p.FilterHelp()}
 }

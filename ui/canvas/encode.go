@@ -3,7 +3,7 @@ package canvas
 import "unicode/utf8"
 
 // Palette is a theme made ready for a terminal: for every token the parameters
-// of its SGR sequence ("38;2;15;20;32"), empty for the terminal's own colour,
+// of its SGR sequence, empty for the terminal's own colour,
 // and attributes that stand for the colour where there is none.
 type Palette struct {
 	Fg, Bg   [NumTokens]string

@@ -151,7 +151,7 @@ func Table() []Binding {
 		{Retry, Probes, []string{"R"}, "R", "retry", "try the failed ones again", "retry"},
 
 		{Follow, Events, []string{"F"}, "F", "follow", "stay at the newest event", "follow"},
-		{View, Events, []string{"v"}, "v", "kinds", "show all kinds of events, or one after the other", "kinds"},
+		{View, Events, []string{"v"}, "v", "kinds", "show all kinds of events, or one after the other", "event kinds"},
 
 		{Resume, PaletteOnly, nil, "", "", "put back what was detached", "resume"},
 		{PushNow, PaletteOnly, nil, "", "", "push now, without waiting for the interval", "push now"},

@@ -174,11 +174,7 @@ func drawService(s *core.ServiceRow, col int, c canvas.Area) {
 	case svcName:
 		c.Fit(0, 0, c.W, s.Name, canvas.Style{})
 	case svcLang:
-		lang := s.Language
-		if lang == "c" {
-			lang = "C"
-		}
-		c.Fit(0, 0, c.W, lang, canvas.Fg(canvas.Muted))
+		c.Fit(0, 0, c.W, Language(core.Runtime{Language: s.Language}), canvas.Fg(canvas.Muted))
 	case svcProcs:
 		var b [24]byte
 		Num(c, format.Int(b[:0], len(s.PIDs)), canvas.Fg(canvas.Muted))

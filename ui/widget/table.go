@@ -248,7 +248,7 @@ func (t *Table) CursorAt() (x, y int, ok bool) {
 
 // Span says which rows are visible, "1-20 of 214"; empty when all are.
 func (t *Table) Span() string {
-	if t.N <= t.page {
+	if t.N <= t.page || t.page <= 0 {
 		return ""
 	}
 	return strconv.Itoa(t.top+1) + "-" + strconv.Itoa(min(t.top+t.page, t.N)) + " of " + strconv.Itoa(t.N)

@@ -26,6 +26,10 @@ func (p *Page) drawLatency(c *page.Context, a canvas.Area) {
 		drawDistribution(c, right, dist)
 		return
 	}
+	if a.H < 14 {
+		p.drawHeat(c, a, heat, red, side)
+		return
+	}
 	top, bottom := a.Top(a.H * 3 / 5)
 	p.drawHeat(c, top, heat, red, side)
 	drawDistribution(c, bottom, dist)

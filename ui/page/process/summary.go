@@ -98,7 +98,7 @@ func (p *Page) facts(c *page.Context) []fact {
 	var facts []fact
 	if p.svc != nil {
 		facts = append(facts, fact{"service", p.svc.Name}, fact{"message", p.svc.Message}, fact{"group", p.svc.Group},
-			fact{"language", p.svc.Language}, fact{"cpu", format.Of(format.Percent, p.svc.CPURatio) + "% of a core, memory " +
+			fact{"language", page.Language(core.Runtime{Language: p.svc.Language})}, fact{"cpu", format.Of(format.Percent, p.svc.CPURatio) + "% of a core, memory " +
 				format.Of(format.Bytes, float64(p.svc.RSSBytes))})
 	} else {
 		facts = p.processFacts(c)
