@@ -44,7 +44,7 @@ func buildGoServer(t *testing.T) string {
 		t.Fatal(err)
 	}
 	program := filepath.Join(folder, "orders")
-	if out, err := exec.Command("go", "build", "-o", program, source).CombinedOutput(); err != nil {
+	if out, err := exec.Command(need(t, "go"), "build", "-o", program, source).CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v: %s", err, out)
 	}
 	return program
