@@ -81,6 +81,7 @@ enum {
 #define SOCK_DGRAM 2
 #define IPPROTO_TCP 6
 #define IPPROTO_UDP 17
+#define IPPROTO_MPTCP 262
 #define S_IFMT 00170000
 #define S_IFSOCK 0140000
 #define SOCK_DONE 1 /* bit of skc_flags: the peer's FIN was received */
@@ -317,6 +318,10 @@ struct tcp_sock {
 	u64 bytes_retrans;
 	u32 srtt_us; /* microseconds, times eight */
 	u32 total_retrans;
+} KERNEL;
+
+struct mptcp_sock {
+	struct sock *first; /* the subflow that listens, or that came first */
 } KERNEL;
 
 struct sockaddr_un {

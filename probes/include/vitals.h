@@ -54,6 +54,12 @@ static __always_inline bool sock_is_tcp(const struct sock *sk)
 	       (family == AF_INET || family == AF_INET6);
 }
 
+/* Multipath TCP: what Go's servers listen with. Who connects with plain TCP gets a plain TCP socket. */
+static __always_inline bool sock_is_mptcp(const struct sock *sk)
+{
+	return sk->sk_protocol == IPPROTO_MPTCP && sk->sk_type == SOCK_STREAM;
+}
+
 /*
  * Whether the running task has locked the socket. Only then is "current" a user
  * of it: without the lock a hook may run in an interrupt that hit somebody else,

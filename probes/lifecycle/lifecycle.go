@@ -64,7 +64,7 @@ type unit struct {
 }
 
 func newUnit(env kern.Env, ring uint32) *unit {
-	return &unit{env: env, ringSize: ring, at: kern.NewAttachment(Kind, env.Meter), events: make([]core.ProcessEvent, 0, batch)}
+	return &unit{env: env, ringSize: ring, at: kern.NewAttachment("instrumentation/"+Kind, env.Meter), events: make([]core.ProcessEvent, 0, batch)}
 }
 
 // Attach implements core.Unit.

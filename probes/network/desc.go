@@ -2,7 +2,7 @@ package network
 
 import "vitals/core"
 
-const approximation = ". TCP payload, once however often it is sent; a connection that several processes hold is counted for one of them"
+const approximation = ". TCP payload, once however often it is sent; a connection that several processes hold is counted for one of them, a multipath one when it ends"
 
 // The metrics of this probe.
 var (

@@ -98,7 +98,7 @@ static __always_inline struct counted *begin(struct sock *sk, struct tcp_sock *t
 		__sync_fetch_and_add(&lost, 1);
 		return NULL;
 	}
-	if (!counting) {
+	if (tcp && !counting) {
 		c->raw_sent = tcp->bytes_sent;
 		c->sent = sent_of(tcp);
 		c->received = received_of(sk, tcp);
@@ -149,9 +149,8 @@ static __always_inline void begin_levels(struct row *r, struct task_struct *task
 	__builtin_memset(r->states, 0, sizeof(r->states));
 }
 
-static __always_inline void look_at_listener(struct row *r, struct sock *sk)
+static __always_inline void look_at_queue(struct row *r, u32 length, u32 limit)
 {
-	u32 length = sk->sk_ack_backlog, limit = sk->sk_max_ack_backlog;
 	/* length / limit, compared without dividing; a limit of n holds n+1. */
 	u64 fuller = (u64)length * (r->accept_limit + 1ULL), other = (u64)r->accept_length * (limit + 1ULL);
 
@@ -159,6 +158,19 @@ static __always_inline void look_at_listener(struct row *r, struct sock *sk)
 		r->accept_length = length;
 		r->accept_limit = limit;
 	}
+}
+
+/* The queue of a multipath socket is its first subflow's. */
+static __always_inline void look_at_mptcp(struct row *r, struct sock *sk, u8 state)
+{
+	struct mptcp_sock *msk = (void *)sk;
+	struct sock *first;
+
+	if (state != TCP_LISTEN || !bpf_core_field_exists(msk->first))
+		return;
+	first = BPF_CORE_READ(msk, first);
+	if (first)
+		look_at_queue(r, BPF_CORE_READ(first, sk_ack_backlog), BPF_CORE_READ(first, sk_max_ack_backlog));
 }
 
 SEC("iter/task_file")
@@ -181,11 +193,9 @@ int each_file(struct bpf_iter__task_file *ctx)
 	if (!sock)
 		return 0;
 	sk = sock->sk;
-	if (!sk || !sock_is_tcp(sk))
+	if (!sk || !(sock_is_tcp(sk) || sock_is_mptcp(sk)))
 		return 0;
-	tcp = bpf_skc_to_tcp_sock(sk);
-	if (!tcp)
-		return 0;
+	tcp = bpf_skc_to_tcp_sock(sk); /* none of a multipath socket: its subflows have the figures */
 	key = task_key(task);
 	r = row_of(&key);
 	c = bpf_sk_storage_get(&sockets, sk, 0, 0);
@@ -202,8 +212,12 @@ int each_file(struct bpf_iter__task_file *ctx)
 	state = sk->__sk_common.skc_state;
 	if (state < STATES)
 		r->states[state]++;
+	if (!tcp) {
+		look_at_mptcp(r, sk, state);
+		return 0;
+	}
 	if (state == TCP_LISTEN) {
-		look_at_listener(r, sk);
+		look_at_queue(r, sk->sk_ack_backlog, sk->sk_max_ack_backlog);
 		return 0;
 	}
 	moved = add(r, c, sk, tcp);

@@ -84,7 +84,7 @@ type unit struct {
 
 func newUnit(env kern.Env, with settings) *unit {
 	u := &unit{
-		env: env, with: with, at: kern.NewAttachment(Kind, env.Meter),
+		env: env, with: with, at: kern.NewAttachment("instrumentation/"+Kind, env.Meter),
 		keys: make([]networkProcKey, chunk), values: make([]networkRow, chunk),
 	}
 	u.ledger = newLedger(&u.chosen)

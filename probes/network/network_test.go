@@ -1,6 +1,7 @@
 package network
 
 import (
+	"errors"
 	"io"
 	"log/slog"
 	"math"
@@ -243,9 +244,18 @@ func TestShortLivedProcesses(t *testing.T) {
 }
 
 func TestLevels(t *testing.T) {
+	for name, protocol := range map[string]int{"TCP": unix.IPPROTO_TCP, "MPTCP": unix.IPPROTO_MPTCP} {
+		t.Run(name, func(t *testing.T) { testLevels(t, protocol) })
+	}
+}
+
+func testLevels(t *testing.T, protocol int) {
 	w := watch(t, 20*time.Millisecond, 0)
 	me := os.Getpid()
-	fd, err := unix.Socket(unix.AF_INET6, unix.SOCK_STREAM, 0)
+	fd, err := unix.Socket(unix.AF_INET6, unix.SOCK_STREAM, protocol)
+	if errors.Is(err, unix.EPROTONOSUPPORT) || errors.Is(err, unix.ENOPROTOOPT) {
+		t.Skip("this kernel has no multipath TCP")
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -365,10 +375,6 @@ func keyOf(t *testing.T, w *watched, pid int) core.ProcKey {
 func TestLossIsCounted(t *testing.T) {
 	kerntest.NeedRoot(t)
 	l := listen(t)
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
 	held, err := l.(*net.TCPListener).File()
 	if err != nil {
 		t.Fatal(err)
@@ -377,7 +383,7 @@ func TestLossIsCounted(t *testing.T) {
 	child := exec.Command("/bin/sleep", "60")
 	child.ExtraFiles = []*os.File{held}
 	if err := child.Start(); err != nil {
-		t.Fatal(err, self)
+		t.Fatal(err)
 	}
 	defer func() { _ = child.Process.Kill(); _ = child.Wait() }()
 	w := watch(t, 20*time.Millisecond, 1)

@@ -51,7 +51,7 @@ type unit struct {
 }
 
 func newUnit(env kern.Env) *unit {
-	return &unit{env: env, at: kern.NewAttachment(Kind, env.Meter), table: newTable(), buf: make([]byte, kern.IterBuffer)}
+	return &unit{env: env, at: kern.NewAttachment("instrumentation/"+Kind, env.Meter), table: newTable(), buf: make([]byte, kern.IterBuffer)}
 }
 
 // Attach implements core.Unit.

@@ -1,0 +1,79 @@
+package kern
+
+import (
+	"context"
+	"testing"
+	"time"
+)
+
+// Only what ran while statistics were on is counted, and it is what ran.
+func TestMeterMeasures(t *testing.T) {
+	w := newWriter(t, 0)
+	m := NewMeter()
+	untrack := m.Track("unit", "here", w.prog)
+	w.write(t, 10) // not measured
+	ctx, cancel := context.WithCancel(context.Background())
+	measured := make(chan error, 1)
+	go func() { measured <- m.measure(ctx, time.Minute) }()
+	const runs = 200
+	w.write(t, 1)
+	waitForStats(t, w)
+	w.write(t, runs)
+	cancel()
+	if err := <-measured; err != nil {
+		t.Fatal(err)
+	}
+	list := m.Programs()
+	if len(list) != 1 {
+		t.Fatalf("%d programs, want 1", len(list))
+	}
+	p := list[0]
+	if p.Unit != "unit" || p.Attached != "here" || p.Runs < runs || p.RunTime <= 0 || p.Measured <= 0 || p.RunTime > p.Measured {
+		t.Errorf("got %+v, want at least %d runs", p, runs)
+	}
+	if p.MapBytes == 0 {
+		t.Error("the ring's memory is not counted")
+	}
+	if len(m.Of("other")) != 0 || len(m.Of("unit")) != 1 {
+		t.Error("programs are not listed by unit")
+	}
+	// Shared maps are charged once.
+	defer m.Track("second", "there", w.prog)()
+	var bytes uint64
+	for _, p := range m.Programs() {
+		bytes += p.MapBytes
+	}
+	if bytes != p.MapBytes {
+		t.Errorf("%d bytes of maps in all, want %d", bytes, p.MapBytes)
+	}
+	untrack()
+	if len(m.Of("unit")) != 0 {
+		t.Error("still there after untrack")
+	}
+}
+
+// waitForStats writes until the kernel counts runs.
+func waitForStats(t *testing.T, w *writer) {
+	t.Helper()
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); {
+		w.write(t, 1)
+		if s, err := w.prog.Stats(); err == nil && s.RunCount > 0 {
+			return
+		}
+	}
+	t.Fatal("statistics are not on after 5 s")
+}
+
+func TestMeterLeavesAnIdleKernelAlone(t *testing.T) {
+	if err := NewMeter().measure(context.Background(), time.Hour); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestMeterRunEnds(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := NewMeter().Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
