@@ -140,7 +140,7 @@ func (a *app) loadState() {
 			a.at = i
 		}
 		if s, ok := p.(page.Stateful); ok {
-			s.LoadState(&a.pc, a.cfg.State.View, a.cfg.State.Sort, a.cfg.State.Filter)
+			s.LoadState(&a.pc, a.cfg.State.View, a.cfg.State.Sort)
 		}
 	}
 }
@@ -152,7 +152,7 @@ func (a *app) saveState() error {
 	st := State{Page: a.pages[a.at].Title(), Kinds: a.pc.Kinds}
 	for _, p := range a.pages {
 		if s, ok := p.(page.Stateful); ok {
-			st.View, st.Sort, st.Filter = s.State()
+			st.View, st.Sort = s.State()
 		}
 	}
 	if err := a.cfg.State.Save(st); err != nil {

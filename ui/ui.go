@@ -58,11 +58,10 @@ type Config struct {
 
 // State is what the dashboard remembers from one run to the next.
 type State struct {
-	Page   string          `json:"page,omitempty"`
-	Sort   string          `json:"sort,omitempty"`
-	View   string          `json:"view,omitempty"`
-	Filter string          `json:"filter,omitempty"`
-	Kinds  map[string]bool `json:"kinds,omitempty"`
+	Page  string          `json:"page,omitempty"`
+	Sort  string          `json:"sort,omitempty"`
+	View  string          `json:"view,omitempty"`
+	Kinds map[string]bool `json:"kinds,omitempty"`
 	// Save is called with the new state when the dashboard ends; nil forgets it.
 	Save func(State) error `json:"-"`
 }

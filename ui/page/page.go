@@ -38,10 +38,10 @@ type Filterable interface {
 	FilterHelp() string
 }
 
-// Stateful pages keep their view, order and filter from one run to the next.
+// Stateful pages keep their view and order from one run to the next.
 type Stateful interface {
-	State() (view, sort, filter string)
-	LoadState(c *Context, view, sort, filter string)
+	State() (view, sort string)
+	LoadState(c *Context, view, sort string)
 }
 
 // Subject is what a detail page is about: a process, or a service.

@@ -111,17 +111,18 @@ func (p *Page) release() {
 	p.at, p.follow, p.table.Cursor, p.services.Cursor = core.ProcKey{}, false, 0, 0
 }
 
-// State is what is kept from one run to the next.
-func (p *Page) State() (view, sort, filter string) {
+// State is what is kept from one run to the next. A filter is not: whoever
+// starts anew wants to see everything.
+func (p *Page) State() (view, sort string) {
 	sort = p.table.Columns[p.table.Sort].Title
 	if !p.table.Desc {
 		sort += " up"
 	}
-	return p.view.String(), sort, p.line
+	return p.view.String(), sort
 }
 
 // LoadState takes what was kept; what is not understood is ignored.
-func (p *Page) LoadState(c *page.Context, view, sort, filter string) {
+func (p *Page) LoadState(_ *page.Context, view, sort string) {
 	for v := range numViews {
 		if v.String() == view {
 			p.view = v
@@ -132,7 +133,6 @@ func (p *Page) LoadState(c *page.Context, view, sort, filter string) {
 			p.table.Sort, p.table.Desc = i, col.Title == sort
 		}
 	}
-	p.SetFilter(c, filter)
 }
 
 // Update filters and sorts.
