@@ -190,7 +190,12 @@ static __noinline int lock(struct conn *c)
 
 static __always_inline void unlock(struct conn *c)
 {
+#if defined(__TARGET_ARCH_x86)
+	barrier(); // stores are not reordered with older ones here
+	*(volatile __u32 *)&c->lock = 0;
+#else
 	__sync_lock_test_and_set(&c->lock, 0);
+#endif
 }
 
 // observed decides for a process; birth 0 stands for the one that runs.

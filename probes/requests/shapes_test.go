@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cilium/ebpf"
+
 	"vitals/core"
 )
 
@@ -79,6 +81,7 @@ func TestShapes(t *testing.T) {
 		}, map[string]uint64{}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			forEachSocket(t, func(t *testing.T, server *child, addr string) {
 				p := attach(t, 0, server.key)
 				c.play(dial(t, addr))
@@ -321,13 +324,57 @@ func TestDetachLeavesNothing(t *testing.T) {
 	for range 3 {
 		p := attach(t, 0, server.key)
 		dial(t, addr).do("GET", "/users/1", "", "")
+		gone := kernelObjects(t, &p.objs)
 		p.stop()
+		for deadline := time.Now().Add(10 * time.Second); !gone(); time.Sleep(20 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatal("programs or maps are left in the kernel")
+			}
+		}
 		if err := p.Detach(t.Context()); err != nil {
 			t.Errorf("second detach: %v", err)
 		}
 	}
 	if after := descriptors(t); after > before+3 { // the three connections
 		t.Errorf("%d descriptors, before %d", after, before)
+	}
+}
+
+// kernelObjects returns a function that tells whether all that objs holds is gone.
+func kernelObjects(t *testing.T, objs *requestsObjects) (gone func() bool) {
+	t.Helper()
+	var programs []ebpf.ProgramID
+	for _, p := range []*ebpf.Program{objs.SockSend, objs.SockRecv, objs.SetState, objs.Destroyed, objs.Sweep, objs.FindListeners, objs.Forked, objs.Executed, objs.Exited} {
+		info, err := p.Info()
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, _ := info.ID()
+		programs = append(programs, id)
+	}
+	var maps []ebpf.MapID
+	for _, m := range []*ebpf.Map{objs.Conns, objs.Ring, objs.Exceptions, objs.Listeners, objs.Listening, objs.Troubles} {
+		info, err := m.Info()
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, _ := info.ID()
+		maps = append(maps, id)
+	}
+	return func() bool {
+		for _, id := range programs {
+			if p, err := ebpf.NewProgramFromID(id); err == nil {
+				p.Close()
+				return false
+			}
+		}
+		for _, id := range maps {
+			if m, err := ebpf.NewMapFromID(id); err == nil {
+				m.Close()
+				return false
+			}
+		}
+		return true
 	}
 }
 
