@@ -161,7 +161,7 @@ func (a *app) headerRight() []segment {
 	if s.Self.BPFRatio > 0 {
 		self += s.Self.BPFRatio
 	}
-	segs := []segment{{"self " + format.Of(format.Percent, self) + "%", canvas.Fg(canvas.Muted), 0}}
+	segs := []segment{{"self " + page.Percent(self), canvas.Fg(canvas.Muted), 0}}
 	if s.Self.RSSBytes > 0 {
 		segs = append(segs, segment{format.Of(format.Bytes, float64(s.Self.RSSBytes)), canvas.Fg(canvas.Muted), 2})
 	}

@@ -57,6 +57,15 @@ func CPU(c canvas.Area, ratio float64) {
 	Num(c, format.Percent(b[:0], ratio), st)
 }
 
+// Percent writes a ratio with its sign: "2.1%"; what is not known has none.
+func Percent(ratio float64) string {
+	s := format.Of(format.Percent, ratio)
+	if s == format.Unknown {
+		return s
+	}
+	return s + "%"
+}
+
 // Memory draws bytes; negative is unknown.
 func Memory(c canvas.Area, bytes int64) {
 	var b [24]byte

@@ -88,25 +88,20 @@ func tiles(c *page.Context) []tile {
 	if t.Instrumented == 0 && red.Count == 0 {
 		rate = format.Unknown // nobody looked
 	}
-	cores := fmt.Sprintf("of %s", format.Plural(c.Snap.Host.CPUs, "core", "cores"))
+	cores := ""
+	if n := c.Snap.Host.CPUs; n > 0 {
+		cores = "of " + format.Plural(n, "core", "cores")
+	}
 	flight := ""
 	if red.InFlight > 0 {
 		flight = fmt.Sprintf("%d open", red.InFlight)
 	}
 	return []tile{
 		{"RATE", rate, flight, canvas.FG, t.RateTrend, 1, canvas.Graph1},
-		{"ERRORS", percent(red.ErrRatio), "", errTok(red.ErrRatio), t.ErrTrend, 0.01, canvas.Graph4},
+		{"ERRORS", page.Percent(red.ErrRatio), "", errTok(red.ErrRatio), t.ErrTrend, 0.01, canvas.Graph4},
 		{"LATENCY p99", format.Of(format.Seconds, red.P99), "p50 " + format.Of(format.Seconds, red.P50), canvas.FG, t.P99Trend, 0.001, canvas.Graph2},
-		{"CPU", percent(t.CPURatio), cores, canvas.FG, t.CPUTrend, 0.1, canvas.Graph3},
+		{"CPU", page.Percent(t.CPURatio), cores, canvas.FG, t.CPUTrend, 0.1, canvas.Graph3},
 	}
-}
-
-func percent(ratio float64) string {
-	s := format.Of(format.Percent, ratio)
-	if s == format.Unknown {
-		return s
-	}
-	return s + "%"
 }
 
 func errTok(ratio float64) canvas.Token {

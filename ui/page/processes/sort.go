@@ -13,6 +13,7 @@ import (
 // two pointers n log n times.
 type keyed struct {
 	num  float64
+	low  int // what cannot be instrumented comes after what can
 	tie  float64
 	text string
 	row  row
@@ -22,19 +23,29 @@ func (p *Page) sort() {
 	p.keyed = p.keyed[:0]
 	for _, r := range p.rows {
 		num, text := sortKey(r.ProcessRow, p.table.Sort)
-		p.keyed = append(p.keyed, keyed{num, known(r.CPURatio), text, r})
+		p.keyed = append(p.keyed, keyed{num, low(r.ProcessRow), known(r.CPURatio), text, r})
 	}
 	desc := 1
 	if p.table.Desc {
 		desc = -1
 	}
 	slices.SortFunc(p.keyed, func(a, b keyed) int {
-		return cmp.Or(desc*cmp.Compare(a.num, b.num), desc*cmp.Compare(a.text, b.text), -cmp.Compare(a.tie, b.tie), cmp.Compare(a.row.PID, b.row.PID))
+		return cmp.Or(desc*cmp.Compare(a.num, b.num), desc*cmp.Compare(a.text, b.text), cmp.Compare(a.low, b.low), -cmp.Compare(a.tie, b.tie), cmp.Compare(a.row.PID, b.row.PID))
 	})
 	for i := range p.keyed {
 		p.rows[i] = p.keyed[i].row
 	}
 	clear(p.keyed) // keep no process alive
+}
+
+func low(r *core.ProcessRow) int {
+	switch {
+	case r.Skip != "":
+		return 2
+	case !r.Alive:
+		return 1
+	}
+	return 0
 }
 
 func known(v float64) float64 {
