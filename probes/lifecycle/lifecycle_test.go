@@ -136,7 +136,7 @@ func TestEndsAndHowTheyAreTold(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			cmd := exec.Command(test.argv[0], test.argv[1:]...)
-			cmd.Env = append(os.Environ(), "LIFECYCLE_PLAY="+test.env)
+			cmd.Env = append(os.Environ(), "LIFECYCLE_PLAY="+test.env, "GORACE=atexit_sleep_ms=0")
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}

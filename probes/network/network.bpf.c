@@ -54,7 +54,7 @@ EXPORT_TYPE(row);
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 32768);
+	__uint(max_entries, 16384);
 	__type(key, struct proc_key);
 	__type(value, struct row);
 } rows SEC(".maps");

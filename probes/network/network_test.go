@@ -226,7 +226,7 @@ func TestShortLivedProcesses(t *testing.T) {
 	var pids []int
 	for range 8 {
 		cmd := exec.Command(self)
-		cmd.Env = append(os.Environ(), "NETWORK_PLAY="+l.Addr().String())
+		cmd.Env = append(os.Environ(), "NETWORK_PLAY="+l.Addr().String(), "GORACE=atexit_sleep_ms=0")
 		if err := cmd.Run(); err != nil {
 			t.Fatal(err)
 		}
