@@ -30,8 +30,7 @@ func runPlain(ctx context.Context, cfg Config, t terminal) error {
 		if t.once {
 			return nil
 		}
-		// A block a second would never be read to its end.
-		timer := time.NewTimer(max(cfg.Refresh, 5*time.Second))
+		timer := time.NewTimer(plainInterval(cfg.Refresh))
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
@@ -43,6 +42,15 @@ func runPlain(ctx context.Context, cfg Config, t terminal) error {
 		}
 		s = cfg.Source.Latest()
 	}
+}
+
+// plainInterval is the time between blocks: one a second would never be read
+// to its end, so that is taken for the dashboard's default.
+func plainInterval(refresh time.Duration) time.Duration {
+	if refresh <= time.Second {
+		return 5 * time.Second
+	}
+	return refresh
 }
 
 // firstLook waits a moment for the first snapshot that has processes.

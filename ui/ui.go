@@ -66,6 +66,10 @@ type State struct {
 	Save func(State) error `json:"-"`
 }
 
+// fps is how often the renderer wakes, also when nothing changed: 40 ms from a
+// key to the screen at most, at a quarter of a CPU second a minute.
+const fps = 25
+
 // Run shows the dashboard until the user quits or ctx ends, and restores the
 // terminal in every case. It returns nil when the user quit or ctx was
 // cancelled without a cause of its own; a cause is returned, so that a goroutine
@@ -82,7 +86,7 @@ func Run(ctx context.Context, cfg Config) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	a := newApp(ctx, cfg, t)
-	opts := []tea.ProgramOption{tea.WithFPS(30), tea.WithEnvironment(cfg.Env), tea.WithOutput(cfg.Out), tea.WithFilter(a.coalesce)}
+	opts := []tea.ProgramOption{tea.WithFPS(fps), tea.WithEnvironment(cfg.Env), tea.WithOutput(cfg.Out), tea.WithFilter(a.coalesce)}
 	if cfg.In != nil {
 		opts = append(opts, tea.WithInput(cfg.In))
 	}

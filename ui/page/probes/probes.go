@@ -139,7 +139,7 @@ func (p *Page) Draw(c *page.Context, a canvas.Area) {
 		c.At(p.units.CursorAt())
 	}
 	var detail canvas.Area
-	if lines := p.detail(); len(lines) > 0 {
+	if lines := p.detail(c); len(lines) > 0 {
 		detail, rest = rest.Bottom(min(len(lines)+2, max(rest.H/3, 3)))
 		p.drawDetail(c, detail, lines)
 	}
@@ -268,10 +268,18 @@ func (p *Page) drawProgram(g *core.Program, col int, cell canvas.Area) {
 
 // detail is what there is to say about the unit under the cursor that has no
 // room in its line: the message, parts that do not work, the next try.
-func (p *Page) detail() (lines []string) {
+func (p *Page) detail(c *page.Context) (lines []string) {
+	for _, stage := range page.SortedKeys(c.Snap.Self.Lost) {
+		lines = append(lines, fmt.Sprintf("lost at %s: %d", stage, c.Snap.Self.Lost[stage]))
+	}
 	u := p.current()
 	if u == nil {
-		return nil
+		return lines
+	}
+	if u.Class == core.ClassDestination {
+		for _, d := range c.Snap.Push {
+			lines = append(lines, pushLine(c, d))
+		}
 	}
 	if u.Message != "" {
 		lines = append(lines, u.Message)
@@ -285,8 +293,24 @@ func (p *Page) detail() (lines []string) {
 	return lines
 }
 
+// pushLine is the state of a destination in a sentence.
+func pushLine(c *page.Context, d *core.PushRow) string {
+	s := fmt.Sprintf("%s: %s, %d pushed, %d failed", d.Destination, d.State, d.Pushes, d.Failures)
+	if !d.LastSuccess.IsZero() {
+		s += fmt.Sprintf(", last %s ago with %d series in %s", format.Of(format.Age, c.Since(d.LastSuccess)), d.Series, format.Of(format.Bytes, float64(d.Bytes)))
+	}
+	if d.LastError != "" {
+		s += "; " + d.LastError
+	}
+	return s
+}
+
 func (p *Page) drawDetail(c *page.Context, a canvas.Area, lines []string) {
-	in := widget.Panel(a, c.Boxed(), title(p.current()), "", false)
+	name := "Losses"
+	if u := p.current(); u != nil {
+		name = title(u)
+	}
+	in := widget.Panel(a, c.Boxed(), name, "", false)
 	y := 0
 	for _, l := range lines {
 		for _, part := range widget.Wrap(l, in.W-2) {
