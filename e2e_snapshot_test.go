@@ -26,9 +26,9 @@ type look struct {
 		Runtime   struct {
 			Language string `json:"language"`
 		} `json:"runtime"`
-		Instr []struct {
-			Kind, State, Reason string
-		} `json:"instrumentation"`
+		Coverage struct {
+			Exchanges, Parsed, Lost, Unpaired uint64
+		} `json:"coverage"`
 	} `json:"processes"`
 	Requests []lookRow `json:"requests"`
 	Units    []struct {
@@ -90,6 +90,16 @@ func (l look) counts(role string, pids ...int) map[string]uint64 {
 		}
 	}
 	return got
+}
+
+// lostOf is what was lost of one process.
+func (l look) lostOf(pid int) uint64 {
+	for _, p := range l.Processes {
+		if p.PID == pid {
+			return p.Coverage.Lost
+		}
+	}
+	return 0
 }
 
 func (l look) lost() uint64 {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -67,6 +68,7 @@ func newProgram(s settings) (*program, error) {
 		Tick: s.Refresh, RequestsRing: int(s.Limits.RequestsRing), Log: s.log,
 	})
 	specs := p.probes.Specs()
+	p.engine.Kinds(kinds(specs))
 	if s.push {
 		spec, err := push.NewSpec(p.pushConfig())
 		if err != nil {
@@ -176,6 +178,14 @@ func (p *program) pushConfig() push.Config {
 	return c
 }
 
+func kinds(specs []core.Spec) []core.KindRow {
+	var rows []core.KindRow
+	for _, s := range specs {
+		rows = append(rows, core.KindRow{Kind: s.Kind, Title: s.Title, Help: s.Help, Default: s.Default, PerProcess: s.PerProcess})
+	}
+	return rows
+}
+
 func selection(c config.Config) discover.Selection {
 	s := discover.Selection{Include: c.Include, Exclude: c.Exclude}
 	for _, g := range c.Groups {
@@ -239,9 +249,14 @@ func (p *phases) running(kind string) bool {
 }
 
 func host(s settings) core.Host {
-	h := core.Host{Name: s.InstanceName(), Instance: s.InstanceName()}
+	h := core.Host{Name: s.InstanceName(), Instance: s.InstanceName(), CPUs: runtime.NumCPU()}
 	if name, err := os.Hostname(); err == nil {
 		h.Name = core.Clean(name, core.MaxName)
+	}
+	var m unix.Sysinfo_t
+	if unix.Sysinfo(&m) == nil {
+		h.MemoryBytes = uint64(m.Totalram) * uint64(m.Unit)
+		h.BootTime = time.Now().Add(-time.Duration(m.Uptime) * time.Second)
 	}
 	var u unix.Utsname
 	if unix.Uname(&u) == nil {

@@ -82,6 +82,14 @@ type (
 		Language string `json:"language"`
 		Version  string `json:"version"`
 	}
+	// jsonCoverage counts exchanges: what the kernel saw, what became requests,
+	// what was lost on the way, what had no counterpart.
+	jsonCoverage struct {
+		Exchanges uint64 `json:"exchanges"`
+		Parsed    uint64 `json:"parsed"`
+		Lost      uint64 `json:"lost"`
+		Unpaired  uint64 `json:"unpaired"`
+	}
 	jsonInstr struct {
 		Kind   string     `json:"kind"`
 		State  core.Phase `json:"state"`
@@ -118,6 +126,7 @@ type (
 		InFlight   int               `json:"in_flight"`
 		Instr      []jsonInstr       `json:"instrumentation"`
 		Metrics    []jsonMetric      `json:"metrics"`
+		Coverage   jsonCoverage      `json:"coverage"`
 	}
 	jsonService struct {
 		Name    string      `json:"name"`
@@ -240,6 +249,7 @@ func jsonProcessOf(r *core.ProcessRow) jsonProcess {
 		Listeners: each(r.Listeners, core.Listener.String),
 		CPU:       number(r.CPURatio), RSS: level(r.Usage.RSS), Alive: r.Alive, Started: moment(r.Started), Ended: moment(r.Ended),
 		InFlight: r.Server.InFlight + r.Client.InFlight,
+		Coverage: jsonCoverage{r.Coverage.Exchanges, r.Coverage.Parsed, r.Coverage.Lost, r.Coverage.Unpaired},
 		Instr: each(r.Instr, func(i core.InstrState) jsonInstr {
 			return jsonInstr{i.Kind, i.Phase, i.Reason, moment(i.Since), number(i.Cost)}
 		}),
