@@ -133,7 +133,7 @@ func (p *Page) drawConnections(c *page.Context, a canvas.Area) {
 			line.Text(0, 0, l.head, canvas.Strong(canvas.Header))
 			return
 		}
-		x := min(max(line.W*2/5, 24), 48)
+		x := min(max(line.W*2/5, 24), 32)
 		line.Fit(2, 0, x-2, l.name, canvas.Fg(canvas.FG))
 		if l.rate == "" && l.help == "" {
 			line.Fit(min(x, 9), 0, line.W-9, l.value, canvas.Fg(canvas.Info))
