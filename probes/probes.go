@@ -51,6 +51,7 @@ type Set struct {
 // is required; the rest has defaults.
 func New(env Env) *Set {
 	env.Meter = cmp.Or(env.Meter, kern.NewMeter())
+	env.Types = cmp.Or(env.Types, &kern.Types{})
 	env.Tick = cmp.Or(env.Tick, time.Second)
 	env.Log = cmp.Or(env.Log, slog.New(slog.DiscardHandler))
 	if env.Processes == nil {

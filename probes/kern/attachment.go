@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 
@@ -24,29 +25,53 @@ import (
 type Attachment struct {
 	unit  string
 	meter *Meter
+	from  *Types
 
 	mu      sync.Mutex
 	hooks   []io.Closer
 	objects []io.Closer
 	untrack []func()
+	types   *btf.Cache // from the first use until everything is loaded
 	closed  bool
 
 	stopping chan struct{}
 	serving  sync.WaitGroup
 }
 
-// NewAttachment makes an empty one. meter may be nil.
-func NewAttachment(unit string, meter *Meter) *Attachment {
-	return &Attachment{unit: unit, meter: meter, stopping: make(chan struct{})}
+// NewAttachment makes an empty one for the unit of that id.
+func NewAttachment(unit string, env *Env) *Attachment {
+	return &Attachment{unit: unit, meter: env.Meter, from: env.Types, stopping: make(chan struct{})}
+}
+
+// Require returns nil when this kernel and this user have all that n names, else
+// an error that wraps core.ErrUnsupported and comes with a remedy. Call it
+// before Load, which makes use of what it read.
+func (a *Attachment) Require(n Needs) error { return n.check(lookAtKernel(a.typeCache())) }
+
+func (a *Attachment) typeCache() *btf.Cache {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.types == nil {
+		a.types = a.from.cache()
+	}
+	return a.types
+}
+
+func (a *Attachment) forgetTypes() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.types = nil
 }
 
 // Load puts programs and maps into the kernel and keeps them. objects is a
 // pointer to the struct that bpf2go generates for spec. The limit on locked
 // memory is raised only where the kernel still counts maps against it.
 func (a *Attachment) Load(spec *ebpf.CollectionSpec, objects io.Closer) error {
-	err := spec.LoadAndAssign(objects, nil)
+	defer a.forgetTypes()
+	options := &ebpf.CollectionOptions{Cache: a.typeCache()}
+	err := spec.LoadAndAssign(objects, options)
 	if errors.Is(err, unix.EPERM) && raiseMemlock() {
-		err = spec.LoadAndAssign(objects, nil)
+		err = spec.LoadAndAssign(objects, options)
 	}
 	if err != nil {
 		return Explain("load "+a.unit, err)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/cilium/ebpf/btf"
 	"golang.org/x/sys/unix"
 )
 
@@ -17,7 +18,7 @@ type NamedNeeds struct {
 // probes stand on, then each probe. It loads nothing into the kernel and works
 // without privileges; it reads for some milliseconds.
 func Capabilities(probes []NamedNeeds) []Feature {
-	return capabilities(lookAtKernel(), probes)
+	return capabilities(lookAtKernel(btf.NewCache()), probes)
 }
 
 func capabilities(f *facts, probes []NamedNeeds) []Feature {

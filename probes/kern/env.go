@@ -24,6 +24,9 @@ type Env struct {
 	RequestsRing int
 	// Meter keeps the programs of all probes; probes.New makes it.
 	Meter *Meter
+	// Types is the kernel's type information, read once for all probes that are
+	// attached at the same time; probes.New makes it.
+	Types *Types
 }
 
 // Lost tells the sink what was lost, when something was.

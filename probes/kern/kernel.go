@@ -52,7 +52,7 @@ type facts struct {
 	typesErr   error
 }
 
-func lookAtKernel() *facts {
+func lookAtKernel(types *btf.Cache) *facts {
 	f := &facts{}
 	var uts unix.Utsname
 	if err := unix.Uname(&uts); err != nil {
@@ -70,7 +70,7 @@ func lookAtKernel() *facts {
 	if text, err := os.ReadFile("/sys/kernel/security/lockdown"); err == nil {
 		f.lockdown = parseLockdown(string(text))
 	}
-	f.types, f.typesErr = btf.LoadKernelSpec()
+	f.types, f.typesErr = types.Kernel()
 	return f
 }
 

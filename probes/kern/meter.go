@@ -51,7 +51,7 @@ func (m *Meter) Track(unit, attached string, prog *ebpf.Program) (untrack func()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if info, err := prog.Info(); err == nil {
-		t.Name = info.Name
+		t.Name = cmp.Or(info.Name, unit)
 		t.id, _ = info.ID()
 		t.MapBytes = m.mapBytes(info)
 	}

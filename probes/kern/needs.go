@@ -8,7 +8,7 @@ import (
 	"vitals/core"
 )
 
-// Needs is what a probe cannot do without. Check it first in Attach: it gives
+// Needs is what a probe cannot do without. Attachment.Require checks it, and gives
 // better answers than the verifier.
 type Needs struct {
 	Since       Version  // oldest kernel, zero for the floor of 5.8
@@ -20,10 +20,8 @@ type Needs struct {
 // floor is the oldest kernel that any of our probes works on.
 func floor() Version { return Version{5, 8} }
 
-// Check returns nil when this kernel and this user have it all, else an error
+// check returns nil when this kernel and this user have it all, else an error
 // that wraps core.ErrUnsupported and comes with a remedy.
-func (n Needs) Check() error { return n.check(lookAtKernel()) }
-
 func (n Needs) check(f *facts) error {
 	since := floor()
 	if since.Less(n.Since) {

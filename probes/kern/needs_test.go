@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
 	"golang.org/x/sys/unix"
 
 	"vitals/core"
@@ -51,7 +52,7 @@ func TestParseLockdown(t *testing.T) {
 // What is missing is said before the kernel is asked, with what to do about it.
 func TestNeedsTeach(t *testing.T) {
 	root := uint64(1 << unix.CAP_SYS_ADMIN)
-	here := lookAtKernel()
+	here := lookAtKernel(btf.NewCache())
 	for _, c := range []struct {
 		name  string
 		facts facts

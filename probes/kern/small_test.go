@@ -55,7 +55,7 @@ func (c closer) Close() error { *c.log = append(*c.log, c.name); return nil }
 
 func TestAttachmentClosesInOrder(t *testing.T) {
 	var log []string
-	a := NewAttachment("x", nil)
+	a := NewAttachment("x", &Env{})
 	for _, name := range []string{"map", "ring"} {
 		if err := a.Keep(closer{name, &log}); err != nil {
 			t.Fatal(err)
@@ -94,7 +94,7 @@ func TestAttachmentClosesInOrder(t *testing.T) {
 
 func TestAttachmentDoesNotWaitForEver(t *testing.T) {
 	var log []string
-	a := NewAttachment("x", nil)
+	a := NewAttachment("x", &Env{})
 	if err := a.Keep(closer{"map", &log}); err != nil {
 		t.Fatal(err)
 	}

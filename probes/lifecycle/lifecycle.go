@@ -64,19 +64,19 @@ type unit struct {
 }
 
 func newUnit(env kern.Env, ring uint32) *unit {
-	return &unit{env: env, ringSize: ring, at: kern.NewAttachment("instrumentation/"+Kind, env.Meter), events: make([]core.ProcessEvent, 0, batch)}
+	return &unit{env: env, ringSize: ring, at: kern.NewAttachment("instrumentation/"+Kind, &env), events: make([]core.ProcessEvent, 0, batch)}
 }
 
 // Attach implements core.Unit.
 func (u *unit) Attach(ctx context.Context) (_ core.Parts, err error) {
-	if err := Needs().Check(); err != nil {
-		return nil, err
-	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, u.at.Close(ctx))
 		}
 	}()
+	if err := u.at.Require(Needs()); err != nil {
+		return nil, err
+	}
 	spec, err := loadLifecycle()
 	if err != nil {
 		return nil, err

@@ -84,7 +84,7 @@ type unit struct {
 
 func newUnit(env kern.Env, with settings) *unit {
 	u := &unit{
-		env: env, with: with, at: kern.NewAttachment("instrumentation/"+Kind, env.Meter),
+		env: env, with: with, at: kern.NewAttachment("instrumentation/"+Kind, &env),
 		keys: make([]networkProcKey, chunk), values: make([]networkRow, chunk),
 	}
 	u.ledger = newLedger(&u.chosen)
@@ -94,14 +94,14 @@ func newUnit(env kern.Env, with settings) *unit {
 // Attach implements core.Unit. When it returns, what every existing connection
 // had moved before is known, and is not counted.
 func (u *unit) Attach(ctx context.Context) (_ core.Parts, err error) {
-	if err := Needs().Check(); err != nil {
-		return nil, err
-	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, u.at.Close(ctx))
 		}
 	}()
+	if err := u.at.Require(Needs()); err != nil {
+		return nil, err
+	}
 	spec, err := loadNetwork()
 	if err != nil {
 		return nil, err

@@ -42,10 +42,7 @@ var (
 
 // Attach implements core.Unit. Nobody is observed before the first Select.
 func (p *probe) Attach(ctx context.Context) (core.Parts, error) {
-	if err := Needs().Check(); err != nil {
-		return nil, fmt.Errorf("attach requests: %w", err)
-	}
-	att := kern.NewAttachment("instrumentation/"+Kind, p.env.Meter)
+	att := kern.NewAttachment("instrumentation/"+Kind, &p.env)
 	if err := p.attach(att); err != nil {
 		return nil, errors.Join(err, att.Close(ctx))
 	}
@@ -57,6 +54,9 @@ func (p *probe) Attach(ctx context.Context) (core.Parts, error) {
 }
 
 func (p *probe) attach(att *kern.Attachment) error {
+	if err := att.Require(Needs()); err != nil {
+		return err
+	}
 	spec, err := loadRequests()
 	if err != nil {
 		return fmt.Errorf("read the requests programs: %w", err)

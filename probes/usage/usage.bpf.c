@@ -6,7 +6,7 @@
 
 #define UNKNOWN (-1LL)
 #define BITS_PER_WORD 64
-#define MAX_FD_WORDS 1024 /* 65,536 descriptors; beyond that the count is unknown */
+#define MAX_FD_WORDS 512 /* tables of 32,768 descriptors; beyond that the count is unknown */
 
 /* Counters of one thread, or of all threads of a process that have ended. */
 struct spent {

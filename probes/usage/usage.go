@@ -51,19 +51,19 @@ type unit struct {
 }
 
 func newUnit(env kern.Env) *unit {
-	return &unit{env: env, at: kern.NewAttachment("instrumentation/"+Kind, env.Meter), table: newTable(), buf: make([]byte, kern.IterBuffer)}
+	return &unit{env: env, at: kern.NewAttachment("instrumentation/"+Kind, &env), table: newTable(), buf: make([]byte, kern.IterBuffer)}
 }
 
 // Attach implements core.Unit.
 func (u *unit) Attach(ctx context.Context) (_ core.Parts, err error) {
-	if err := Needs().Check(); err != nil {
-		return nil, err
-	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, u.at.Close(ctx))
 		}
 	}()
+	if err := u.at.Require(Needs()); err != nil {
+		return nil, err
+	}
 	spec, err := loadUsage()
 	if err != nil {
 		return nil, err
