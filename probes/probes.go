@@ -81,6 +81,10 @@ func (s *Set) Run(ctx context.Context) error {
 	return nil
 }
 
+// Descs lists the metrics that probes hand to the sink as samples, for
+// documentation; what requests, usage and costs become is the engine's.
+func Descs() []*core.Desc { return network.Descs() }
+
 // Capabilities reports what this kernel and this user allow, feature by feature,
 // with the remedy for what is missing. It loads nothing and needs no privilege.
 func Capabilities() []Feature {
