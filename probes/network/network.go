@@ -22,6 +22,9 @@ import (
 // Kind is the kind of instrumentation.
 const Kind = "network"
 
+// soon after a choice the next look shows it: a toggle is answered within a second.
+const soon = 250 * time.Millisecond
+
 // chunk is how many rows are read at once.
 const chunk = 1024
 
@@ -71,6 +74,7 @@ type unit struct {
 	with   settings
 	at     *kern.Attachment
 	chosen kern.Chosen
+	chose  chan struct{} // somebody chose since Serve looked here
 
 	ledger  *ledger
 	objects networkObjects
@@ -84,7 +88,7 @@ type unit struct {
 
 func newUnit(env kern.Env, with settings) *unit {
 	u := &unit{
-		env: env, with: with, at: kern.NewAttachment("instrumentation/"+Kind, &env),
+		env: env, with: with, chose: make(chan struct{}, 1), at: kern.NewAttachment("instrumentation/"+Kind, &env),
 		keys: make([]networkProcKey, chunk), values: make([]networkRow, chunk),
 	}
 	u.ledger = newLedger(&u.chosen)
@@ -147,20 +151,30 @@ func (u *unit) Serve(ctx context.Context, ready func()) error {
 		return err
 	}
 	ready()
+	chose := u.chose
+	wait := pace.Every
 	for {
 		select {
 		case <-ctx.Done():
 			return u.step()
 		case <-u.at.Stopping():
 			return u.step()
+		case <-chose:
+			chose = nil // however many choose: the look is not put off again
+			if wait == pace.Every { // looks are cheap here
+				next.Reset(min(soon, wait))
+			}
+			continue
 		case <-next.C:
 		}
+		chose = u.chose
 		begun := time.Now()
 		pace.Begin()
 		if err := u.step(); err != nil {
 			return err
 		}
-		next.Reset(max(pace.Next()-time.Since(begun), 0))
+		wait = pace.Next()
+		next.Reset(max(wait-time.Since(begun), 0))
 	}
 }
 
@@ -222,6 +236,10 @@ func (u *unit) tell() error {
 // the new choice.
 func (u *unit) Select(s core.Selection) error {
 	u.chosen.Apply(s)
+	select {
+	case u.chose <- struct{}{}:
+	default:
+	}
 	return nil
 }
 

@@ -358,6 +358,14 @@ func TestSelection(t *testing.T) {
 	}
 }
 
+// With looks an hour apart, a choice shows all the same.
+func TestChoiceShowsSoon(t *testing.T) {
+	kerntest.NeedRoot(t)
+	listen(t)
+	w := watch(t, time.Hour, 0)
+	w.until("the listener", func() bool { v, ok := w.level(os.Getpid(), descConnections, "listen"); return ok && v > 0 })
+}
+
 func keyOf(t *testing.T, w *watched, pid int) core.ProcKey {
 	t.Helper()
 	w.sink.Lock()
