@@ -196,7 +196,7 @@ func (a *app) drawTabs(line canvas.Area) {
 		a.tabs = append(a.tabs, canvas.Rect{X: line.X + x, Y: line.Y, W: end - x, H: 1})
 		x = end
 	}
-	text, st := pushState(a.pc.Snap, a.newest.At)
+	text, st := pushState(a.pc.Snap, a.pc.Snap.At)
 	if n := canvas.Width(text); x+n+2 < line.W {
 		line.Text(line.W-n-1, 0, text, st)
 	}

@@ -9,7 +9,7 @@ import (
 
 const (
 	maxLooks    = 300
-	maxPast     = 24 << 20 // bytes that past looks keep alive, estimated
+	maxPast     = 16 << 20 // bytes that past looks keep alive, estimated
 	lookSpacing = 900 * time.Millisecond
 )
 

@@ -56,7 +56,10 @@ func (p *Page) Update(c *page.Context) {
 	p.services.Update(c.Snap.Services, func(s *core.ServiceRow) bool {
 		return s.Server.Count+s.Client.Count > 0 || s.Health == core.HealthDegraded
 	})
-	p.rows = page.Busiest(p.rows[:0], c.Snap, busiestRows)
+	p.rows = p.rows[:0]
+	if !p.busy {
+		p.rows = page.Busiest(p.rows, c.Snap, busiestRows)
+	}
 	p.busiest.N = len(p.rows)
 	p.events.N = len(c.Events)
 }

@@ -161,8 +161,9 @@ func drawListens(cell canvas.Area, all []core.Listener) {
 		n++
 	}
 	if n > 1 {
-		var b [24]byte
-		cell.Text(x+1, 0, "+"+string(format.Int(b[:0], n-1)), canvas.Fg(canvas.Muted))
+		if more := "+" + format.Of(format.Int, n-1); x+1+len(more) <= cell.W {
+			cell.Text(x+1, 0, more, canvas.Fg(canvas.Muted))
+		}
 	}
 }
 
