@@ -25,6 +25,7 @@ type Snapshot struct {
 	Kinds    []KindRow  // every kind of instrumentation, in display order
 	Events   []Event    // the newest MaxEvents, oldest first
 	Push     []*PushRow // one for each destination
+	Calls    []CallRow  // the calls that vitals itself makes, by operation
 	Machine  []Value    // samples of the whole machine
 
 	Totals  Totals
@@ -52,6 +53,7 @@ type Self struct {
 	BPFRatio     float64 // kernel programs, of one core; NaN while not measured
 	RSSBytes     uint64
 	Goroutines   int
+	Queue        int               // facts that wait for the engine
 	Events       uint64            // facts received since start
 	Lost         map[string]uint64 // "<stage>/<reason>" -> count; nil when nothing was lost
 	LostTotal    uint64
@@ -217,6 +219,9 @@ type UnitRow struct {
 	Attempts  int
 	NextTry   time.Time
 	Processes int // how many processes use it
+	// Tries and Failures count over the unit's whole life: attempts to attach,
+	// and those that did not succeed together with runs that ended unasked.
+	Tries, Failures uint64
 }
 
 // KindRow is one kind of instrumentation.

@@ -88,9 +88,13 @@ const (
 	IntentUndo      IntentOp = "undo"       // the last toggle, or detach-all
 	IntentDetachAll IntentOp = "detach-all" // everything out of the kernel
 	IntentResume    IntentOp = "resume"     // the end of detach-all
-	IntentRetry     IntentOp = "retry"      // Unit, or all failed ones when empty
-	IntentPushNow   IntentOp = "push-now"
-	IntentReload    IntentOp = "reload" // read the configuration again
+	IntentRetry     IntentOp = "retry"      // Unit, else all failed ones of Key.Kind, else all failed ones
+	// IntentUninstrument switches every kind off that observes process by process
+	// for Key's group, service or process, until IntentInstrument takes that back.
+	IntentUninstrument IntentOp = "uninstrument"
+	IntentInstrument   IntentOp = "instrument"
+	IntentPushNow      IntentOp = "push-now"
+	IntentReload       IntentOp = "reload" // read the configuration again
 )
 
 // Intent is a wish of the user. It is carried out asynchronously; the result is

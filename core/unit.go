@@ -47,6 +47,9 @@ type Spec struct {
 	Fingerprint string // covers every setting, secrets included (hashed)
 	// Make builds the unit without side effects; its error is the init failure.
 	Make func() (Unit, error)
+	// Check says why the unit cannot be attached here, without attaching and
+	// without side effects; nil when nothing is known against it. May be nil.
+	Check func() error
 	// Default is whether the kind is on where nobody chose.
 	Default bool
 	// PerProcess units observe process by process and implement Selective; they

@@ -37,15 +37,7 @@ type Recorder struct {
 }
 
 // Row is what is known of one operation. It is a copy.
-type Row struct {
-	Op       string
-	Begun    uint64
-	Ended    map[core.Outcome]uint64 // only outcomes that happened
-	InFlight int
-	Oldest   time.Duration      // age of the oldest call in flight, 0 without
-	Last     time.Duration      // duration of the newest call that ended
-	Duration *core.Distribution // nil while none ended
-}
+type Row = core.CallRow
 
 type op struct {
 	mu       sync.Mutex
