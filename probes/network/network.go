@@ -160,7 +160,7 @@ func (u *unit) Serve(ctx context.Context, ready func()) error {
 		case <-u.at.Stopping():
 			return u.step()
 		case <-chose:
-			chose = nil // however many choose: the look is not put off again
+			chose = nil             // however many choose: the look is not put off again
 			if wait == pace.Every { // looks are cheap here
 				next.Reset(min(soon, wait))
 			}
