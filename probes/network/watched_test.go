@@ -123,4 +123,3 @@ func move(t *testing.T, from, to net.Conn, n int) {
 		t.Fatal(err)
 	}
 }
-
