@@ -30,6 +30,7 @@ type app struct {
 	past    history
 	paused  bool
 	refresh time.Duration
+	began   time.Time
 	looks   [4]time.Time // the last looks, to slow down when changes come in storms
 
 	pending map[core.ToggleKey]pending
@@ -85,7 +86,10 @@ func newApp(ctx context.Context, cfg Config, t terminal) *app {
 	} else {
 		a.autoTheme()
 	}
+	a.began = time.Now()
 	a.newest = cfg.Source.Latest()
+	a.past.most = cfg.Rewind
+	a.past.add(a.newest)
 	a.pc = page.Context{App: a, Snap: a.newest, Events: a.newest.Events}
 	a.loadState()
 	for _, w := range cfg.Warnings {
@@ -188,6 +192,9 @@ func (a *app) look() tea.Cmd {
 	}
 }
 
+// settling is the time after the start in which everything is shown as it comes.
+const settling = 3 * time.Second
+
 // spacing is the least time to the next look: a tenth of a second, so that a
 // process that starts is seen at once; more while changes come without pause.
 func (a *app) spacing(now time.Time) time.Duration {
@@ -195,7 +202,7 @@ func (a *app) spacing(now time.Time) time.Duration {
 	oldest := a.looks[0]
 	a.looks[len(a.looks)-1] = now
 	switch {
-	case a.refresh > time.Second:
+	case a.refresh > time.Second && now.Sub(a.began) > settling && len(a.pending) == 0:
 		return a.refresh
 	case now.Sub(oldest) < time.Second:
 		return 300 * time.Millisecond

@@ -41,7 +41,7 @@ func (a *app) openPID(arg string) tea.Cmd {
 
 // switchAll switches all processes that pass a filter.
 func (a *app) switchAll(filter string, choice core.Choice) tea.Cmd {
-	f := page.ParseProcesses(filter)
+	f := page.ParseProcesses(&a.pc, filter)
 	var rows []*core.ProcessRow
 	for _, r := range a.newest.Processes {
 		if r.Alive && r.Skip == "" && f.Match(r) {

@@ -474,6 +474,32 @@ func TestWarningsAreShownAndStateIsKept(t *testing.T) {
 	}
 }
 
+// However slow the refresh, the first looks come at once, and so does the
+// effect of a wish; storms of changes are spread.
+func TestPaceOfLooks(t *testing.T) {
+	d := drive(t, sample(), 120, 36, func(c *Config, _ *terminal) { c.Refresh = 10 * time.Second })
+	now := d.a.began.Add(time.Second)
+	if got := d.a.spacing(now); got != 100*time.Millisecond {
+		t.Errorf("a second after the start: %v", got)
+	}
+	now = now.Add(10 * time.Second)
+	if got := d.a.spacing(now); got != 10*time.Second {
+		t.Errorf("later: %v", got)
+	}
+	d.keys("2", "space")
+	if got := d.a.spacing(now.Add(10 * time.Second)); got != 100*time.Millisecond {
+		t.Errorf("with a wish on its way: %v", got)
+	}
+	quick := drive(t, sample(), 120, 36)
+	var got time.Duration
+	for i := range 10 {
+		got = quick.a.spacing(quick.a.began.Add(time.Duration(i) * 100 * time.Millisecond))
+	}
+	if got < 300*time.Millisecond {
+		t.Errorf("in a storm: %v", got)
+	}
+}
+
 func TestFocusPID(t *testing.T) {
 	d := drive(t, &core.Snapshot{Seq: 1}, 120, 36, func(c *Config, _ *terminal) { c.FocusPID = 2871 })
 	d.publish(sampleSeq(2))

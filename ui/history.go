@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"cmp"
 	"time"
 	"unsafe"
 
@@ -19,6 +20,7 @@ const (
 type history struct {
 	looks []past
 	bytes int
+	most  int // number of looks; 0 means maxLooks
 }
 
 type past struct {
@@ -45,8 +47,8 @@ func (h *history) add(s *core.Snapshot) {
 	p := past{&kept, added(before, s)}
 	h.looks = append(h.looks, p)
 	h.bytes += p.bytes
-	drop := 0
-	for len(h.looks)-drop > 1 && (len(h.looks)-drop > maxLooks || h.bytes > maxPast) {
+	drop, most := 0, cmp.Or(h.most, maxLooks)
+	for len(h.looks)-drop > 1 && (len(h.looks)-drop > most || h.bytes > maxPast) {
 		h.bytes -= h.looks[drop].bytes
 		drop++
 	}

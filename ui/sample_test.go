@@ -54,8 +54,9 @@ func sampleSeq(seq uint64) *core.Snapshot {
 		Host: core.Host{Name: "web-01", Instance: "web-01", Kernel: "6.18.5-amd64", CPUs: 8, MemoryBytes: 16 << 30},
 		Self: core.Self{PID: 4000, Version: "0.1", CPURatio: 0.004, BPFRatio: 0.0021, RSSBytes: 31 << 20, Events: 1_204_331, Completeness: 0.998, Privileged: true},
 		Kinds: []core.KindRow{
-			{Kind: "requests", Title: "Requests", Help: "HTTP requests that a process answers or makes", Default: true},
-			{Kind: "network", Title: "Network", Help: "connections, bytes, round trips and retransmits", Default: true},
+			{Kind: "requests", Title: "Requests", Help: "HTTP requests that a process answers or makes", Default: true, PerProcess: true},
+			{Kind: "network", Title: "Network", Help: "connections, bytes, round trips and retransmits", Default: true, PerProcess: true},
+			{Kind: "lifecycle", Title: "Lifecycle", Help: "processes that start and end", Default: true},
 		},
 		Toggles: &core.Toggles{Defaults: map[string]bool{"requests": true, "network": true}, Choices: map[core.ToggleKey]core.Choice{}},
 	}
@@ -103,14 +104,20 @@ func sampleSeq(seq uint64) *core.Snapshot {
 
 func instr(state string, at time.Time) []core.InstrState {
 	var out []core.InstrState
-	for _, kind := range []string{"requests", "network"} {
+	for _, kind := range []string{"requests", "network", "lifecycle"} {
 		in := core.InstrState{Kind: kind, On: true, Phase: core.PhaseRunning, Reason: "on by default", Since: at.Add(-6 * time.Minute), Cost: 0.0006}
 		switch state {
 		case "off":
+			if kind == "lifecycle" {
+				break
+			}
 			in.On, in.Phase, in.Reason = false, core.PhaseOff, "off by default"
 		case "attaching":
 			in.Phase = core.PhaseAttaching
 		case "failed":
+			if kind == "lifecycle" {
+				break
+			}
 			in.Phase, in.Reason = core.PhaseFailed, "binary is stripped: no symbols"
 		case "skip":
 			in.On, in.Phase, in.Reason = false, core.PhaseOff, "kernel thread"

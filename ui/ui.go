@@ -42,6 +42,7 @@ type Config struct {
 	ASCII bool // draw with ASCII only
 	Plain bool // lines of text instead of a screen
 
+	Rewind   int   // how many looks back are kept at most; 0 means 300
 	FocusPID int32 // opens on the page of this process when it is there
 	Version  string
 	Warnings []string // shown as the first messages

@@ -79,12 +79,15 @@ func Trend(c canvas.Area, t *core.Trend, floor float64, tok canvas.Token) {
 	}
 }
 
+// kindRequests is the kind whose absence makes request figures unknown.
+const kindRequests = "requests"
+
 // Watched reports whether requests of a process are being counted now, so that
 // none seen means none there.
 func Watched(r *core.ProcessRow) bool {
 	for i := range r.Instr {
-		if r.Instr[i].On && r.Instr[i].Phase == core.PhaseRunning {
-			return true
+		if in := &r.Instr[i]; in.Kind == kindRequests {
+			return in.On && in.Phase == core.PhaseRunning
 		}
 	}
 	return false

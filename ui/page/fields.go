@@ -11,8 +11,8 @@ import (
 // ProcessHelp names the keys of a filter on processes.
 const ProcessHelp = "pid: name: service: lang: user: container: unit: port: state:on|off|failed  rate> err> p99>100ms cpu> rss>1G  !not  a|b"
 
-// ParseProcesses reads a filter on processes.
-func ParseProcesses(line string) filter.Filter[*core.ProcessRow] {
+// ParseProcesses reads a filter on processes; c must live as long as the filter.
+func ParseProcesses(c *Context, line string) filter.Filter[*core.ProcessRow] {
 	return filter.Fields[*core.ProcessRow]{
 		Words: func(r *core.ProcessRow, w string) bool {
 			return filter.Contains(r.Service, w) || filter.Contains(r.Comm, w) || filter.Contains(r.Cmdline, w)
@@ -23,7 +23,7 @@ func ParseProcesses(line string) filter.Filter[*core.ProcessRow] {
 			"lang": func(r *core.ProcessRow) string { return r.Runtime.Language },
 			"user": func(r *core.ProcessRow) string { return r.User },
 			"state": func(r *core.ProcessRow) string {
-				s, _ := StateOf(&Context{}, r)
+				s, _ := StateOf(c, r)
 				return s.String()
 			},
 		},

@@ -43,9 +43,12 @@ func DrawInstr(c *Context, a canvas.Area, r *core.ProcessRow) {
 	if len(r.Instr) == 0 {
 		a.Fit(0, 0, a.W, "no kind of instrumentation is there", canvas.Fg(canvas.Muted))
 	}
-	for y := range min(len(r.Instr), a.H) {
-		in := &r.Instr[y]
-		InstrLine(c, a.Sub(0, y, a.W, 1), r, in)
+	y := 0
+	for i := range r.Instr {
+		if c.Selectable(r, i) {
+			InstrLine(c, a.Sub(0, y, a.W, 1), r, &r.Instr[i])
+			y++
+		}
 	}
 }
 

@@ -155,6 +155,43 @@ func (c *Context) Since(t time.Time) time.Duration {
 // Boxed reports whether there is room for borders.
 func (c *Context) Boxed() bool { return c.Size == Wide }
 
+// Selectable reports whether the i-th kind of a process' instrumentation can be
+// switched for that process alone. Kinds that watch the whole machine cannot,
+// and say nothing about one process.
+func (c *Context) Selectable(r *core.ProcessRow, i int) bool {
+	if c.Snap == nil {
+		return true
+	}
+	any := false
+	for k := range c.Snap.Kinds {
+		kind := &c.Snap.Kinds[k]
+		if kind.Kind == r.Instr[i].Kind && kind.PerProcess {
+			return true
+		}
+		any = any || kind.PerProcess
+	}
+	return !any
+}
+
+// Switched reports whether space switches the i-th kind of a process.
+func (c *Context) Switched(r *core.ProcessRow, i int) bool {
+	return c.Selectable(r, i) && (c.Kinds == nil || c.Kinds[r.Instr[i].Kind])
+}
+
+// PerProcess are the kinds that can be switched for one process or service.
+func PerProcess(s *core.Snapshot) []core.KindRow {
+	var out []core.KindRow
+	for _, k := range s.Kinds {
+		if k.PerProcess {
+			out = append(out, k)
+		}
+	}
+	if out == nil {
+		return s.Kinds
+	}
+	return out
+}
+
 // Process finds a process in the snapshot by binary search; nil when it is gone.
 func Process(s *core.Snapshot, k core.ProcKey) *core.ProcessRow {
 	lo, hi := 0, len(s.Processes)

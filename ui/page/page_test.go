@@ -122,7 +122,7 @@ func TestProcessFilter(t *testing.T) {
 		Server: core.RED{Rate: 5, ErrRatio: 0.02, P99: 0.4, Count: 9}, Client: core.RED{ErrRatio: nan}, Usage: core.Usage{RSS: 2 << 30}}
 	for line, want := range map[string]bool{"": true, "check": true, "--x": true, "pid:28": true, "pid:2": false, "lang:go|java": true, "port:8080": true, "port:80": false, "user:www service:sho": true,
 		"err>1": true, "err>3": false, "p99>100ms": true, "p99<100ms": false, "rate>4": true, "cpu>15": true, "rss>1G": true, "state:off": true, "state:on": false, "!check": false} {
-		if f := ParseProcesses(line); f.Match(row) != want {
+		if f := ParseProcesses(&Context{}, line); f.Match(row) != want {
 			t.Errorf("%q matches: %v, want %v", line, !want, want)
 		}
 	}

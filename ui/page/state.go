@@ -58,6 +58,9 @@ func StateOf(c *Context, row *core.ProcessRow) (State, string) {
 	reason, kind := "", ""
 	for i := range row.Instr {
 		in := &row.Instr[i]
+		if !c.Selectable(row, i) {
+			continue
+		}
 		if c.App != nil {
 			if _, pending := c.Choice(core.ToggleKey{Kind: in.Kind, Scope: core.ScopeProcess, Proc: row.ProcKey}); pending {
 				return StateChanging, "asked for"

@@ -71,7 +71,7 @@ func ToggleService(c *Context, s *core.ServiceRow) {
 		choice = core.Off
 	}
 	var batch []core.Intent
-	for _, k := range c.Snap.Kinds {
+	for _, k := range PerProcess(c.Snap) {
 		key := core.ToggleKey{Kind: k.Kind, Scope: core.ScopeService, Target: s.Name}
 		if pending, ok := c.Choice(key); ok && pending == choice {
 			choice = opposite(choice)
@@ -129,7 +129,7 @@ func anyOn(c *Context, r *core.ProcessRow) bool {
 	for i := range r.Instr {
 		in := &r.Instr[i]
 		key := core.ToggleKey{Kind: in.Kind, Scope: core.ScopeProcess, Proc: r.ProcKey}
-		if (c.Kinds == nil || c.Kinds[in.Kind]) && Wanted(c, key, in.On) {
+		if c.Switched(r, i) && Wanted(c, key, in.On) {
 			return true
 		}
 	}
@@ -138,8 +138,8 @@ func anyOn(c *Context, r *core.ProcessRow) bool {
 
 func kindsOf(c *Context, r *core.ProcessRow) (kinds []string) {
 	for i := range r.Instr {
-		if kind := r.Instr[i].Kind; c.Kinds == nil || c.Kinds[kind] {
-			kinds = append(kinds, kind)
+		if c.Switched(r, i) {
+			kinds = append(kinds, r.Instr[i].Kind)
 		}
 	}
 	return kinds

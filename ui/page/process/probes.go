@@ -22,7 +22,7 @@ type kindLine struct {
 
 func (p *Page) updateProbes(c *page.Context) {
 	p.kinds = p.kinds[:0]
-	for _, k := range c.Snap.Kinds {
+	for _, k := range page.PerProcess(c.Snap) {
 		line := kindLine{kind: k}
 		for _, r := range p.rows {
 			for i := range r.Instr {

@@ -158,7 +158,7 @@ func (p *Page) chooseSort(c *page.Context) {
 
 // chooseKinds lets the user say which kinds space switches.
 func (p *Page) chooseKinds(c *page.Context) {
-	kinds := c.Snap.Kinds
+	kinds := page.PerProcess(c.Snap)
 	if len(kinds) == 0 {
 		c.Toast(page.Note, "no kind of instrumentation is known yet")
 		return

@@ -101,8 +101,8 @@ func (p *Page) Filter() string { return p.line }
 func (p *Page) FilterHelp() string { return page.ProcessHelp }
 
 // SetFilter shows the processes that match, the cursor on the first.
-func (p *Page) SetFilter(_ *page.Context, line string) {
-	p.line, p.filter = line, page.ParseProcesses(line)
+func (p *Page) SetFilter(c *page.Context, line string) {
+	p.line, p.filter = line, page.ParseProcesses(c, line)
 	p.release()
 }
 
@@ -148,7 +148,7 @@ func (p *Page) Update(c *page.Context) {
 			p.rows = append(p.rows, row{ProcessRow: r})
 		}
 	}
-	p.sort()
+	p.sort(c)
 	if p.view == asTree {
 		p.arrange()
 	}

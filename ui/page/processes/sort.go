@@ -19,10 +19,10 @@ type keyed struct {
 	row  row
 }
 
-func (p *Page) sort() {
+func (p *Page) sort(c *page.Context) {
 	p.keyed = p.keyed[:0]
 	for _, r := range p.rows {
-		num, text := sortKey(r.ProcessRow, p.table.Sort)
+		num, text := sortKey(c, r.ProcessRow, p.table.Sort)
 		p.keyed = append(p.keyed, keyed{num, low(r.ProcessRow), known(r.CPURatio), text, r})
 	}
 	desc := 1
@@ -56,11 +56,11 @@ func known(v float64) float64 {
 }
 
 // sortKey is what a column sorts by; what is not known is least.
-func sortKey(r *core.ProcessRow, col int) (float64, string) {
+func sortKey(c *page.Context, r *core.ProcessRow, col int) (float64, string) {
 	red, _ := page.RED(&r.Server, &r.Client)
 	switch col {
 	case colSign:
-		s, _ := page.StateOf(&page.Context{}, r)
+		s, _ := page.StateOf(c, r)
 		return -float64(s), ""
 	case colPID:
 		return float64(r.PID), ""
