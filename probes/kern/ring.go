@@ -11,14 +11,15 @@ import (
 	"github.com/cilium/ebpf/ringbuf"
 )
 
-// ErrFlushed is what Read returns once after Flush, when the ring is empty.
+// ErrFlushed is what Read returns after Flush, when the ring is empty.
 var ErrFlushed = ringbuf.ErrFlushed
 
 // Ring reads a ring buffer. Read is for one goroutine; Flush and Close may come
 // from others.
 type Ring struct {
-	reader *ringbuf.Reader
-	record ringbuf.Record
+	reader  *ringbuf.Reader
+	record  ringbuf.Record
+	flushed bool
 }
 
 // NewRing opens a reader on a ring buffer map. The map may be closed before it.
@@ -35,14 +36,19 @@ func NewRing(m *ebpf.Map) (*Ring, error) {
 // limit. raw is valid only during the call. An empty ring is no error.
 //
 // It returns ErrFlushed after a Flush, when all that was left has been handed
-// out, and an error that is os.ErrClosed after Close. It allocates nothing per record.
+// out, and from then on. After Close the error is os.ErrClosed. It allocates
+// nothing per record.
 func (r *Ring) Read(wait time.Duration, limit int, each func(raw []byte)) (n int, err error) {
+	if r.flushed {
+		return 0, ErrFlushed
+	}
 	r.reader.SetDeadline(time.Now().Add(wait))
 	for n < limit {
 		if err := r.reader.ReadInto(&r.record); err != nil {
 			if errors.Is(err, os.ErrDeadlineExceeded) {
 				return n, nil
 			}
+			r.flushed = errors.Is(err, ErrFlushed)
 			return n, err
 		}
 		each(r.record.RawSample)
@@ -56,6 +62,24 @@ func (r *Ring) Read(wait time.Duration, limit int, each func(raw []byte)) (n int
 		}
 	}
 	return n, nil
+}
+
+// Drain hands out what is in the ring now, also after ErrFlushed. It waits for
+// nothing. Like Read it is for the reading goroutine.
+func (r *Ring) Drain(each func(raw []byte)) error {
+	r.reader.SetDeadline(time.Unix(1, 0))
+	for {
+		switch err := r.reader.ReadInto(&r.record); {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return nil
+		case errors.Is(err, ErrFlushed):
+			r.flushed = true
+		case err != nil:
+			return err
+		default:
+			each(r.record.RawSample)
+		}
+	}
 }
 
 // Waiting is how many bytes of the ring are in use.

@@ -145,10 +145,7 @@ func (p *probe) read(att *kern.Attachment) error {
 	for {
 		_, err := p.ring.Read(readWait, readBatch, pair.take)
 		if errors.Is(err, kern.ErrFlushed) {
-			look.troubles()
-			pair.release(nil)
-			pair.flush()
-			return nil
+			return look.last()
 		}
 		if err != nil {
 			return fmt.Errorf("read requests ring: %w", err)

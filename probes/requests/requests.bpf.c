@@ -32,6 +32,9 @@ __u32 observe_default;
 __u32 exceptions_used;
 __u32 generation;
 
+// Written by user space: the next sweep is the last one and ships every response.
+__u32 final;
+
 // Written here: whether an exchange began since user space cleared it, and
 // counts of records that did not fit into the ring (amendments apart: their
 // exchange was counted).
@@ -493,7 +496,7 @@ int sweep(struct bpf_iter__bpf_sk_storage_map *ctx)
 		finish(c);
 		c->next.n = 0;
 		c->on = 0;
-	} else if (c->state == RESPONSE && now - c->x.last > IDLE_NS + 2 * (c->x.last - c->x.first)) {
+	} else if (c->state == RESPONSE && (final || now - c->x.last > IDLE_NS + 2 * (c->x.last - c->x.first))) {
 		ship(c, 0);
 	} else {
 		o.cookie = c->x.cookie;

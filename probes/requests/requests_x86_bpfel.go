@@ -125,6 +125,7 @@ const (
 	requestsVarContended      = "contended"
 	requestsVarDirty          = "dirty"
 	requestsVarExceptionsUsed = "exceptions_used"
+	requestsVarFinal          = "final"
 	requestsVarGeneration     = "generation"
 	requestsVarLostAmendments = "lost_amendments"
 	requestsVarLostExchanges  = "lost_exchanges"
@@ -206,6 +207,7 @@ type requestsVariableSpecs struct {
 	Contended      *ebpf.VariableSpec `ebpf:"contended"`
 	Dirty          *ebpf.VariableSpec `ebpf:"dirty"`
 	ExceptionsUsed *ebpf.VariableSpec `ebpf:"exceptions_used"`
+	Final          *ebpf.VariableSpec `ebpf:"final"`
 	Generation     *ebpf.VariableSpec `ebpf:"generation"`
 	LostAmendments *ebpf.VariableSpec `ebpf:"lost_amendments"`
 	LostExchanges  *ebpf.VariableSpec `ebpf:"lost_exchanges"`
@@ -261,6 +263,7 @@ type requestsVariables struct {
 	Contended      *ebpf.Variable `ebpf:"contended"`
 	Dirty          *ebpf.Variable `ebpf:"dirty"`
 	ExceptionsUsed *ebpf.Variable `ebpf:"exceptions_used"`
+	Final          *ebpf.Variable `ebpf:"final"`
 	Generation     *ebpf.Variable `ebpf:"generation"`
 	LostAmendments *ebpf.Variable `ebpf:"lost_amendments"`
 	LostExchanges  *ebpf.Variable `ebpf:"lost_exchanges"`

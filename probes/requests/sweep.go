@@ -1,7 +1,9 @@
 package requests
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"vitals/core"
@@ -71,7 +73,7 @@ func (s *sweeper) look() error {
 		}
 	}
 	// What the sweep shipped comes before what it releases.
-	if _, err := s.ring.Read(0, readBatch, s.pair.take); err != nil {
+	if err := s.ring.Drain(s.pair.take); err != nil {
 		return nil // the end: Read tells it again
 	}
 	s.pair.release(s.answering)
@@ -84,6 +86,22 @@ func (s *sweeper) look() error {
 		s.env.Sink.InFlight(s.list)
 	}
 	return nil
+}
+
+// last takes in what nothing will follow any more: responses of connections that
+// are open and idle, and what was lost until now.
+func (s *sweeper) last() error {
+	if s.objs.Final.Set(uint32(1)) == nil {
+		kern.ReadIter(s.probe.sweep, s.buf, s.see) // a closed iterator has nothing to tell
+	}
+	err := s.ring.Drain(s.pair.take)
+	s.troubles()
+	s.pair.release(nil)
+	s.pair.flush()
+	if errors.Is(err, os.ErrClosed) {
+		return nil
+	}
+	return err
 }
 
 func (s *sweeper) see(o *requestsOpen) {
