@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"time"
 
@@ -53,13 +54,14 @@ func plainInterval(refresh time.Duration) time.Duration {
 	return refresh
 }
 
-// firstLook waits a moment for the first snapshot that has processes.
+// firstLook waits a moment for the first snapshot that has processes and knows
+// what they use, for which it takes two readings.
 func firstLook(ctx context.Context, src core.Source) *core.Snapshot {
 	deadline := time.NewTimer(3 * time.Second)
 	defer deadline.Stop()
 	for {
 		changed := src.Changed()
-		if s := src.Latest(); len(s.Processes) > 0 && s.Totals.Processes > 0 {
+		if s := src.Latest(); len(s.Processes) > 0 && !math.IsNaN(s.Totals.CPURatio) {
 			return s
 		}
 		select {
@@ -76,10 +78,10 @@ const plainServices, plainBusiest = 20, 10
 
 func writePlain(w io.Writer, s *core.Snapshot) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s, linux %s: %s, %d instrumented, %d attaching, %d failed; vitals uses %s%% of a core, lost %s\n",
+	fmt.Fprintf(&b, "%s %s, linux %s: %s, %d instrumented, %d attaching, %d failed; vitals uses %s of a core, lost %s\n",
 		s.At.Local().Format("15:04:05"), s.Host.Name, s.Host.Kernel, format.Plural(s.Totals.Processes, "process", "processes"),
 		s.Totals.Instrumented, s.Totals.Attaching, s.Totals.Failed,
-		format.Of(format.Percent, s.Self.CPURatio), format.Of(format.Count, float64(s.Self.LostTotal)))
+		page.Percent(s.Self.CPURatio), format.Of(format.Count, float64(s.Self.LostTotal)))
 	if s.Self.Notice != "" {
 		fmt.Fprintf(&b, "note: %s\n", s.Self.Notice)
 	}
@@ -90,9 +92,9 @@ func writePlain(w io.Writer, s *core.Snapshot) error {
 	services.Update(s.Services, func(r *core.ServiceRow) bool { return r.Server.Count+r.Client.Count > 0 })
 	for _, r := range services.Rows[:min(len(services.Rows), plainServices)] {
 		red, side := page.RED(&r.Server, &r.Client)
-		fmt.Fprintf(&b, "service %s, %s: %s requests per second, %s%% errors, p50 %s, p99 %s, cpu %s%%\n", r.Name, side,
-			format.Of(format.Count, red.Rate), format.Of(format.Percent, red.ErrRatio),
-			format.Of(format.Seconds, red.P50), format.Of(format.Seconds, red.P99), format.Of(format.Percent, r.CPURatio))
+		fmt.Fprintf(&b, "service %s, %s: %s requests per second, %s errors, p50 %s, p99 %s, cpu %s\n", r.Name, side,
+			format.Of(format.Count, red.Rate), page.Percent(red.ErrRatio),
+			format.Of(format.Seconds, red.P50), format.Of(format.Seconds, red.P99), page.Percent(r.CPURatio))
 	}
 	if n := len(services.Rows) - plainServices; n > 0 {
 		fmt.Fprintf(&b, "and %s more\n", format.Plural(n, "service", "services"))
@@ -101,8 +103,8 @@ func writePlain(w io.Writer, s *core.Snapshot) error {
 		if len(services.Rows) > 0 {
 			break
 		}
-		fmt.Fprintf(&b, "process %d %s: cpu %s%%, memory %s\n", r.PID, page.Name(r.Process),
-			format.Of(format.Percent, r.CPURatio), format.Of(format.Bytes, float64(r.Usage.RSS)))
+		fmt.Fprintf(&b, "process %d %s: cpu %s, memory %s\n", r.PID, page.Name(r.Process),
+			page.Percent(r.CPURatio), format.Of(format.Bytes, float64(r.Usage.RSS)))
 	}
 	b.WriteByte('\n')
 	_, err := io.WriteString(w, b.String())
