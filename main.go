@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -37,6 +38,9 @@ var (
 )
 
 func main() {
+	// The live heap is a few MiB: collecting at half again of it, not at double,
+	// keeps the resident size down for a little CPU.
+	debug.SetGCPercent(50)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	code := cli.Run(ctx, os.Args[1:], actions(), os.Stdout, os.Stderr)
 	stop()

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -112,6 +113,10 @@ func (p *program) start(ctx context.Context) {
 		p.run(ctx, "discovery", p.discover.Run),
 		p.run(ctx, "cost meter", p.probes.Run),
 	}
+	go func() {
+		p.attached(ctx)
+		debug.FreeOSMemory() // attaching reads the kernel's types: tens of MiB that are never needed again
+	}()
 	go func() {
 		var errs []error
 		for _, f := range feeders {

@@ -29,12 +29,12 @@ var (
 	descAcceptLength = &core.Desc{
 		Name: "vitals_tcp_accept_queue_length", Kind: core.Gauge,
 		Help:  "Connections that wait to be accepted, at the fullest listener of the process, at the last look; processes that share a listener all show it",
-		Short: "ACCQ", Screen: true,
+		Short: "ACCQ", Screen: true, Shared: true,
 	}
 	descAcceptLimit = &core.Desc{
 		Name: "vitals_tcp_accept_queue_limit", Kind: core.Gauge,
 		Help:  "Connections that may wait to be accepted at the same listener before the kernel drops more",
-		Short: "ACCMAX",
+		Short: "ACCMAX", Shared: true,
 	}
 )
 
