@@ -1,10 +1,9 @@
 package supervisor
 
 import (
+	"context"
 	"fmt"
 	"maps"
-	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,6 +33,7 @@ type actor struct {
 	id    string
 	sup   *Supervisor
 	sel   *selection // nil for units that do not select processes
+	tune  *tuning
 	wake  chan struct{}
 	done  chan struct{}   // closed when the actor has ended
 	after <-chan struct{} // closed when the former actor of this id has; nil for none
@@ -54,11 +54,12 @@ type actor struct {
 
 // newActor begins a life, once that of a former actor of the same id is over.
 // Its goroutine ends after dismiss.
-func (s *Supervisor) newActor(spec core.Spec, sel *selection, former *actor) *actor {
+func (s *Supervisor) newActor(spec core.Spec, sel *selection, tune *tuning, former *actor) *actor {
 	a := &actor{
 		id:    spec.ID,
 		sup:   s,
 		sel:   sel,
+		tune:  tune,
 		wake:  make(chan struct{}, 1),
 		done:  make(chan struct{}),
 		order: order{spec: spec},
@@ -123,6 +124,8 @@ func (a *actor) rest() (order, bool) {
 		case !o.on:
 			a.fails, a.trouble = 0, nil
 			a.become(change{to: core.PhaseOff, why: o.why, err: a.unclean})
+		case a.sup.cfg.DryRun:
+			a.rehearse(o)
 		case a.trouble == nil || asked || o.remade != a.trouble.remade:
 			if asked {
 				a.fails = 0
@@ -140,6 +143,32 @@ func (a *actor) rest() (order, bool) {
 		}
 		a.sleep(due, late)
 	}
+}
+
+// rehearse says what attaching the unit would come to, as far as that can be
+// told without doing it.
+func (a *actor) rehearse(o order) {
+	var err error
+	if o.spec.Check != nil {
+		p := a.start("", o.spec.Check)
+		if err = fmt.Errorf("its check did not return in time: %w", context.DeadlineExceeded); p.within(a.sup.cfg.Limits.Attach) {
+			err = p.err
+		}
+	}
+	e := &ended{stage: "attach", err: err}
+	switch {
+	case err == nil:
+		a.become(change{to: core.PhaseOff, why: "dry run: it would be attached, " + o.why})
+	case e.unsupported():
+		a.become(change{to: core.PhaseUnsupp, err: err, why: "dry run: this machine or user cannot do it"})
+	default:
+		a.become(change{to: core.PhaseFailed, err: err, why: "dry run: it could not be attached"})
+	}
+}
+
+// unaware reports whether the unit has something to be told.
+func (a *actor) unaware() bool {
+	return a.sel != nil && a.sel.changed() || a.tune.changed()
 }
 
 // sleep waits for a new order, for the time of the next try, or for an
@@ -172,6 +201,12 @@ func (a *actor) settle(e *ended, o order) {
 	a.trouble = e
 	a.fails++
 	a.sup.failures.Add(1)
+	if a.fails == 1 {
+		a.sup.failed.Add(1)
+	}
+	a.mu.Lock()
+	a.row.Failures++
+	a.mu.Unlock()
 	switch {
 	case e.late != nil:
 		a.become(change{to: core.PhaseStuck, err: e.err,
@@ -237,16 +272,6 @@ func (a *actor) become(c change) {
 		Attempt: a.fails, NextTry: c.next, Error: message, Reason: c.why})
 }
 
-// inWords joins what the components of a unit complain of.
-func inWords(parts map[string]string) string {
-	var texts []string
-	for name, text := range parts {
-		texts = append(texts, name+": "+text)
-	}
-	slices.Sort(texts)
-	return core.Clean(strings.Join(texts, "; "), core.MaxCmdline)
-}
-
 // refresh tells the row anew: its health or its number of processes changed.
 func (a *actor) refresh() {
 	a.mu.Lock()
@@ -265,49 +290,6 @@ func (a *actor) untold() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.row.Processes != int(a.users.Load())
-}
-
-// health follows from the phase and from what failed, never from an assertion.
-func health(r *core.UnitRow) core.Health {
-	switch r.Phase {
-	case core.PhaseRunning, core.PhaseTuning:
-		switch {
-		case len(r.Parts) > 0 || r.Message != "":
-			return core.HealthDegraded
-		case r.Attempts > 0:
-			return core.HealthRecovering
-		}
-		return core.HealthOK
-	case core.PhaseNew, core.PhaseAttaching, core.PhaseStarting:
-		if r.Attempts > 0 {
-			return core.HealthRecovering
-		}
-		return core.HealthStarting
-	case core.PhaseBackoff:
-		return core.HealthRecovering
-	case core.PhaseFailed:
-		return core.HealthPermanent
-	case core.PhaseStuck:
-		return core.HealthFatal
-	case core.PhaseUnsupp:
-		return core.HealthUnknown
-	}
-	return core.HealthStopped
-}
-
-// broken keeps the components that do not work, as text.
-func broken(parts core.Parts) map[string]string {
-	var texts map[string]string
-	for name, err := range parts {
-		if err == nil {
-			continue
-		}
-		if texts == nil {
-			texts = make(map[string]string)
-		}
-		texts[core.Clean(name, core.MaxName)] = errorText(err)
-	}
-	return texts
 }
 
 // ordered returns the newest order.

@@ -5,58 +5,29 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"syscall"
 	"time"
 
 	"vitals/core"
 )
 
-// ended says why an attempt to have a unit running ended unasked.
-type ended struct {
-	stage  string // "init", "attach", "select", "serve", "detach"
-	err    error
-	final  bool            // trying again cannot help
-	late   <-chan struct{} // set when a call was abandoned; closed when it has come back
-	remade int             // which spec it was
-}
-
-func (e *ended) unsupported() bool {
-	return errors.Is(e.err, core.ErrUnsupported) || errors.Is(e.err, syscall.ENOSYS)
-}
-
-func (e *ended) why() string {
-	if e.stage == "serve" {
-		return "it stopped unasked"
-	}
-	return e.stage + " did not succeed"
-}
-
-// permanent reports whether trying again cannot help. For instrumentation the
-// kernel's refusals count as well; elsewhere they may be a firewall's mood.
-func permanent(c core.Class, err error) bool {
-	if core.IsPermanent(err) {
-		return true
-	}
-	if c != core.ClassInstrumentation {
-		return false
-	}
-	for _, refusal := range []error{syscall.EPERM, syscall.ENOSYS, syscall.EOPNOTSUPP} {
-		if errors.Is(err, refusal) {
-			return true
-		}
-	}
-	return false
-}
-
 // attempt runs one life of the unit, from Make to Detach. nil means that it
 // ended because the order changed.
-func (a *actor) attempt(o order) *ended {
+func (a *actor) attempt(o order) (e *ended) {
+	post := a.sup.post
+	defer func() { post.exit(a.id, a.farewell(e)) }()
+	a.mu.Lock()
+	a.row.Tries++
+	a.mu.Unlock()
 	a.become(change{to: core.PhaseAttaching, why: o.why})
 	unit, e := a.make(o)
+	post.init(a.id, e.cause())
 	if e != nil {
 		return e
 	}
 	parts, e := a.attach(unit, o)
+	if e != nil || parts != nil {
+		post.load(a.id, parts, e.cause())
+	}
 	if e != nil || parts == nil {
 		return e
 	}
@@ -109,6 +80,13 @@ func (a *actor) attach(unit core.Unit, o order) (core.Parts, *ended) {
 		stage, p = "select", a.choose(unit, a.sel.whole())
 		if !p.within(l.Detach) {
 			return nil, a.hung(unit, nil, p)
+		}
+	}
+	if p.err == nil && a.stays(o) {
+		// Settings that are refused are no failure of the unit: they are told
+		// again once it runs.
+		if tune := a.settings(unit, a.tune.whole); tune != nil && !tune.within(l.Detach) {
+			return nil, a.hung(unit, nil, tune)
 		}
 	}
 	stays := a.stays(o)
@@ -194,6 +172,7 @@ func (a *actor) serve(unit core.Unit, parts core.Parts, o order) *ended {
 			if err == nil {
 				err = errors.New("it returned without being asked")
 			}
+			a.sup.post.run(a.id, err)
 			a.become(change{to: core.PhaseDetaching, why: "it stopped unasked", err: err})
 			if e := a.release(unit, run); e != nil {
 				return e
@@ -214,31 +193,68 @@ func (a *actor) serve(unit core.Unit, parts core.Parts, o order) *ended {
 				return a.stop(unit, cancel, run, a.ordered())
 			}
 		}
-		if a.sel == nil {
-			continue
-		}
-		sel, changed := a.sel.rest()
-		if !changed {
-			continue
-		}
-		p := a.choose(unit, sel)
+		told, err, stuck := a.adjust(unit)
 		switch {
-		case !p.within(l.Detach):
+		case stuck != nil:
 			cancel()
-			return a.hung(unit, run, p)
-		case p.err != nil:
-			a.sel.refused(sel)
+			return a.hung(unit, run, stuck)
+		case err != nil:
 			refusals++
 			again.Reset(backoff(l, refusals, a.sup.cfg.Jitter()))
-			a.become(change{to: a.phase(), parts: parts, err: p.err, why: "some processes are not switched yet"})
-		case refusals > 0:
+			a.become(change{to: a.phase(), parts: parts, err: err, why: "some processes are not switched yet"})
+		case told && refusals > 0:
 			refusals = 0
 			a.become(change{to: a.phase(), parts: parts, why: "all processes are switched"})
 		}
 	}
 }
 
-// hung ends a unit whose Select did not return.
+// adjust tells the unit which processes to observe and with which settings, as
+// far as that changed. What it refuses is told again later. stuck is a call
+// that did not return.
+func (a *actor) adjust(unit core.Unit) (told bool, err error, stuck *pending) {
+	limit := a.sup.cfg.Limits.Detach
+	if a.sel != nil {
+		if sel, changed := a.sel.rest(); changed {
+			told = true
+			p := a.choose(unit, sel)
+			if !p.within(limit) {
+				return told, nil, p
+			}
+			if err = p.err; err != nil {
+				a.sel.refused(sel)
+			}
+		}
+	}
+	if p := a.settings(unit, a.tune.rest); p != nil {
+		told = true
+		if !p.within(limit) {
+			return told, err, p
+		}
+		err = errors.Join(err, p.err)
+	}
+	return told, err, nil
+}
+
+// settings tells a tunable unit what get returns; nil when there is nothing to
+// tell, or nobody to take it.
+func (a *actor) settings(unit core.Unit, get func() (core.Tuning, bool)) *pending {
+	t, changed := get()
+	tunable, ok := unit.(core.Tunable)
+	if !changed || !ok {
+		return nil
+	}
+	return a.start("tune", func() error {
+		err := guarded(func() error { return tunable.Tune(t) })
+		if err != nil {
+			a.tune.refused(t)
+			return fmt.Errorf("settings: %w", err)
+		}
+		return nil
+	})
+}
+
+// hung ends a unit whose Select or Tune did not return.
 func (a *actor) hung(unit core.Unit, run, sel *pending) *ended {
 	err := fmt.Errorf("select did not return in time: %w", context.DeadlineExceeded)
 	a.become(change{to: core.PhaseDetaching, why: "it does not answer", err: err})
@@ -270,7 +286,9 @@ func (a *actor) stop(unit core.Unit, cancel context.CancelFunc, run *pending, no
 	}
 	a.become(change{to: core.PhaseDetaching, why: why})
 	cancel()
-	return a.release(unit, run)
+	e := a.release(unit, run)
+	a.sup.post.run(a.id, nil)
+	return e
 }
 
 // release takes the unit out. Serve, told to end by its context, gets half of
@@ -278,9 +296,7 @@ func (a *actor) stop(unit core.Unit, cancel context.CancelFunc, run *pending, no
 // nil means that it came to an end; what Detach complains of is kept and shown.
 func (a *actor) release(unit core.Unit, run *pending) *ended {
 	l := a.sup.cfg.Limits
-	if a.sel != nil {
-		a.sel.stop()
-	}
+	a.stopTelling()
 	if run != nil {
 		run.within(l.Detach / 2)
 	}
@@ -321,9 +337,7 @@ func (a *actor) abandon(stage string, p *pending, unit core.Unit) *ended {
 	s := a.sup
 	s.stuck.Add(1)
 	s.abandoned.Add(1)
-	if a.sel != nil {
-		a.sel.stop()
-	}
+	a.stopTelling()
 	late := make(chan struct{})
 	go func() {
 		defer close(late)
@@ -337,4 +351,12 @@ func (a *actor) abandon(stage string, p *pending, unit core.Unit) *ended {
 	}()
 	return &ended{stage: stage, late: late,
 		err: fmt.Errorf("%s did not return in time: %w", stage, context.DeadlineExceeded)}
+}
+
+// stopTelling ends the collecting of changes: the unit is not attached any more.
+func (a *actor) stopTelling() {
+	if a.sel != nil {
+		a.sel.stop()
+	}
+	a.tune.stop()
 }

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 
@@ -33,7 +34,11 @@ func (s *Supervisor) carryOut(i core.Intent) {
 			s.suspend(false, "instrumentation is let in again")
 		}
 	case core.IntentRetry:
-		s.retry(i.Unit)
+		s.retry(i.Unit, i.Key.Kind)
+	case core.IntentUninstrument:
+		s.instrument(i.Key, core.Off, " (uninstrumented)")
+	case core.IntentInstrument:
+		s.instrument(i.Key, core.Auto, " (instrumented again)")
 	case core.IntentPushNow:
 		s.do(&s.pushNow, "push")
 	case core.IntentReload:
@@ -146,7 +151,29 @@ func (s *Supervisor) undo() {
 	}
 }
 
-func (s *Supervisor) retry(id string) {
+// instrument switches every kind that observes process by process for whatever
+// key's scope means. What is so already is left alone.
+func (s *Supervisor) instrument(key core.ToggleKey, to core.Choice, why string) {
+	if key.Scope == core.ScopeGlobal {
+		s.notice("nothing was switched", errors.New("all processes are not a group (use detach-all and resume)"))
+		return
+	}
+	for _, k := range s.procs.kinds {
+		if len(k.sels) == 0 {
+			continue
+		}
+		key.Kind = k.name
+		clean, err := s.checked(key, to)
+		if err != nil {
+			s.notice("nothing was switched", err)
+			return
+		}
+		s.switchTo(clean, to, why)
+	}
+}
+
+// retry makes one unit try again, or all of a kind, or all.
+func (s *Supervisor) retry(id, kind string) {
 	if id != "" {
 		if a := s.actors[id]; a != nil {
 			a.retry()
@@ -156,7 +183,9 @@ func (s *Supervisor) retry(id string) {
 		return
 	}
 	for _, a := range s.actors {
-		a.retry()
+		if kind == "" || a.spec().Kind == kind {
+			a.retry()
+		}
 	}
 }
 

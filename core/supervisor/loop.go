@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"vitals/core"
@@ -24,15 +25,37 @@ func (s *Supervisor) Run(ctx context.Context) error {
 		return fmt.Errorf("run supervisor: it runs or ran already")
 	}
 	told, telling := make(chan struct{}), make(chan struct{})
-	go func() { defer close(telling); s.out.run(told) }()
+	go func() {
+		defer close(telling)
+		var calling sync.WaitGroup
+		calling.Go(func() { s.post.deliver(told) })
+		s.out.run(told)
+		calling.Wait()
+	}()
 	s.begin()
+	updates, requests := s.cfg.Updates, s.cfg.Requests
 	for ctx.Err() == nil {
+		s.turns++
 		select {
 		case <-ctx.Done():
 		case <-s.in.wake:
 			s.lookAtProcesses()
 		case i := <-s.intents:
 			s.carryOut(i)
+		case <-s.mail.wake:
+			s.configure()
+		case set, open := <-updates:
+			if !open {
+				updates = nil
+			} else if err := s.Configure(set); err != nil {
+				s.notice("settings were left out", err)
+			}
+		case i, open := <-requests:
+			if !open {
+				requests = nil
+			} else {
+				s.carryOut(i)
+			}
 		case call := <-s.calls:
 			call()
 		case <-s.recount.C:
@@ -90,6 +113,9 @@ func (s *Supervisor) lookAtProcesses() {
 	s.procs.now = time.Now()
 	for _, f := range s.in.take() {
 		ended, ends := s.procs.take(f)
+		if ends {
+			delete(s.procs.settings, place{scope: core.ScopeProcess, proc: ended})
+		}
 		forgot = ends && s.choices.forget(ended) || forgot
 	}
 	if forgot {
@@ -106,7 +132,7 @@ func (s *Supervisor) settle() {
 	untold := false
 	for _, a := range s.actors {
 		s.command(a)
-		if a.sel != nil && a.sel.changed() {
+		if a.unaware() {
 			nudge(a.wake)
 		}
 		untold = untold || a.untold()

@@ -17,6 +17,8 @@ type table struct {
 	now       time.Time // of the batch of facts, or of the choice, in hand
 	seen      bool      // a process has ever been told of
 	countsDue bool
+	settings  map[place]core.Settings
+	tunings   map[string]*tuning // by unit id
 }
 
 // maxKinds is how many kinds fit the bit sets; there are about twenty.
@@ -32,6 +34,9 @@ type member struct {
 	// have got a copy.
 	copied uint64
 	fresh  time.Time
+	// settings hold for it; tuned when they are not those of all processes.
+	settings core.Settings
+	tuned    bool
 }
 
 // copyTime is how long a unit has to clear an exception before children are
@@ -54,7 +59,9 @@ type kind struct {
 	sels    map[string]*selection
 }
 
-func newTable() *table { return &table{members: make(map[int32]*member)} }
+func newTable() *table {
+	return &table{members: make(map[int32]*member), settings: make(map[place]core.Settings), tunings: make(map[string]*tuning)}
+}
 
 // users returns how many processes a kind is on for.
 func (t *table) users(name string) int {
@@ -129,6 +136,7 @@ func (t *table) put(p *core.Process) {
 	for _, k := range t.kinds {
 		t.decide(m, k)
 	}
+	t.tune(m)
 }
 
 // inherit accounts for what the kernel copied from the parent at fork: the
@@ -172,6 +180,11 @@ func (t *table) drop(m *member) {
 		}
 		if m.stale(t.now)&k.bit != 0 {
 			k.each(func(s *selection) { s.clear(key) })
+		}
+	}
+	if m.tuned {
+		for _, tn := range t.tunings {
+			tn.unset(key)
 		}
 	}
 }

@@ -22,13 +22,13 @@ func (a *actor) settled() bool {
 	if o.spec.Class != core.ClassInstrumentation {
 		return true
 	}
-	if !o.given || a.sel != nil && a.sel.changed() {
+	if !o.given || a.unaware() {
 		return false
 	}
-	a.mu.Lock()
-	phase := a.row.Phase
-	a.mu.Unlock()
-	switch phase {
+	if a.sup.cfg.DryRun {
+		return a.phase() != core.PhaseNew
+	}
+	switch a.phase() {
 	case core.PhaseRunning:
 		return o.on
 	case core.PhaseNew, core.PhaseOff, core.PhaseGone:

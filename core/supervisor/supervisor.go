@@ -40,11 +40,19 @@ type Config struct {
 	Specs    []core.Spec
 	Toggles  *core.Toggles // choices of the configuration file; the user's lie above them
 	Reporter Reporter
-	Recorder core.Recorder // times init, attach, select and detach; nil for none
+	Listener Listener      // told of each unit's init, load, run and exit; may be nil
+	Recorder core.Recorder // times init, attach, select, tune and detach; nil for none
 	Log      *slog.Logger
 
 	StatePath  string // file that keeps the user's choices; "" keeps none
 	StateOwner *Owner // who shall own that file; nil is the invoking user
+
+	// Updates and Requests are further doors for settings and intents. Closing
+	// one ends that door and nothing else. Either may be nil.
+	Updates  <-chan core.Setting
+	Requests <-chan core.Intent
+	// DryRun attaches nothing: rows say what would be, and what could not be.
+	DryRun bool
 
 	PushNow func() // carries out IntentPushNow; runs in its own goroutine, never twice at a time
 	Reload  func() // carries out IntentReload, likewise; usually ends in Apply
@@ -64,7 +72,8 @@ type Limits struct {
 	BackoffMax time.Duration // [60s] also how long a unit runs before its failures are forgotten
 	Intents    int           // [64] queued intents
 	Undo       int           // [100] steps back
-	Choices    int           // [4096] choices of the user
+	Choices    int           // [4096] choices of the user; also settings
+	Callbacks  int           // [1024] callbacks that wait for the Listener
 	Events     int           // [4096] events that wait for the Reporter
 }
 
@@ -90,6 +99,7 @@ func (l Limits) withDefaults() Limits {
 	number(&l.Undo, 100)
 	number(&l.Choices, 4096)
 	number(&l.Events, 4096)
+	number(&l.Callbacks, 1024)
 	return l
 }
 
@@ -98,11 +108,14 @@ func (l Limits) withDefaults() Limits {
 type Stats struct {
 	Attached      uint64 // attaches that succeeded
 	Failures      uint64 // attempts that did not, and runs that ended unasked
+	Failed        uint64 // units that began to fail; their retries are not counted again
 	Panics        uint64
 	Stuck         uint64 // calls that were over their deadline and abandoned
 	Abandoned     int64  // of those, the ones that have not come back yet
-	Busy          uint64 // intents refused because the queue was full
+	Busy          uint64 // intents and settings refused because the queue was full
 	EventsDropped uint64 // events that the Reporter was too slow to take
+	// CallbacksDropped counts what the Listener was too slow to take.
+	CallbacksDropped uint64
 }
 
 // Supervisor runs units. Its methods may be called from any goroutine.
@@ -112,6 +125,8 @@ type Supervisor struct {
 	intents chan core.Intent
 	calls   chan func() // run by the loop
 	out     *outbox
+	post    *post
+	mail    *mailbox
 	pool    chan struct{} // a token for each instrumentation that may attach
 	chores  sync.WaitGroup
 	pushNow chore
@@ -127,9 +142,10 @@ type Supervisor struct {
 	choices *choices
 	saver   *saver
 	recount *time.Timer // armed while a unit's number of processes is untold
+	turns   uint64      // of the loop
 
-	attached, failures, panics, stuck, busy atomic.Uint64
-	abandoned                               atomic.Int64
+	attached, failures, failed, panics, stuck, busy atomic.Uint64
+	abandoned                                       atomic.Int64
 }
 
 // New makes a supervisor; nothing happens before Run.
@@ -150,6 +166,8 @@ func New(cfg Config) *Supervisor {
 		intents: make(chan core.Intent, cfg.Limits.Intents),
 		calls:   make(chan func()),
 		out:     newOutbox(cfg.Reporter, cfg.Log, cfg.Limits.Events),
+		post:    newPost(cfg.Listener, cfg.Log, cfg.Limits.Callbacks),
+		mail:    newMailbox(cfg.Limits.Choices),
 		pool:    make(chan struct{}, cfg.Limits.AttachPool),
 		over:    make(chan struct{}),
 		actors:  make(map[string]*actor),
@@ -192,11 +210,14 @@ func (s *Supervisor) Stats() Stats {
 	return Stats{
 		Attached:      s.attached.Load(),
 		Failures:      s.failures.Load(),
+		Failed:        s.failed.Load(),
 		Panics:        s.panics.Load(),
 		Stuck:         s.stuck.Load(),
 		Abandoned:     s.abandoned.Load(),
 		Busy:          s.busy.Load(),
 		EventsDropped: s.out.dropped.Load(),
+
+		CallbacksDropped: s.post.dropped.Load(),
 	}
 }
 

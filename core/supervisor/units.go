@@ -158,13 +158,14 @@ func (s *Supervisor) add(spec core.Spec) (Change, error) {
 			former = a
 		}
 	}
-	s.actors[spec.ID] = s.newActor(spec, sel, former)
+	s.actors[spec.ID] = s.newActor(spec, sel, s.procs.newTuning(spec.ID), former)
 	return Added, nil
 }
 
 // remove lets an actor end; its row goes once everything is out.
 func (s *Supervisor) remove(a *actor) {
 	s.procs.discharge(a.id, a.spec().Kind)
+	delete(s.procs.tunings, a.id)
 	delete(s.actors, a.id)
 	s.leaving = append(s.leaving, a)
 	a.dismiss("no longer configured", true)
