@@ -13,7 +13,7 @@ import (
 // Forks, execs, ends, reused pids and choices at every scope, at random, with a
 // kernel that copies exceptions at fork and drops them at exec: whenever things
 // settle, the unit observes exactly what the toggles say.
-func TestUnitObservesWhatTheTogglesSay(t *testing.T) {
+func TestI59_UsersFollowFromTheTable(t *testing.T) {
 	for seed := range uint64(60) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			p, q := &plant{}, &plant{}
