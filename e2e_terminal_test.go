@@ -157,7 +157,7 @@ func TestTogglingFreezesOneAndNotTheOther(t *testing.T) {
 	}
 	time.Sleep(3 * time.Second)
 	toggle(a.Process.Pid)
-	time.Sleep(1500 * time.Millisecond)
+	time.Sleep(2500 * time.Millisecond) // a second for the toggle, one for the tick, some for the push
 	frozen := gw.requests("alpha")
 	time.Sleep(3 * time.Second)
 	if later := gw.requests("alpha"); later != frozen {

@@ -217,7 +217,7 @@ func startLoad(t *testing.T, args ...string) *proc {
 	t.Helper()
 	p := start(t, nil, binary(t, "truth"), append([]string{"load"}, args...)...)
 	until(t, 10*time.Second, "load is ready", func() bool {
-		return strings.Contains(p.stdout(), "ready") || p.ProcessState != nil
+		return strings.Contains(p.stdout(), "ready")
 	})
 	return p
 }

@@ -5,6 +5,7 @@ import (
 	"math"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -83,9 +84,23 @@ func TestCountsEqualApacheBench(t *testing.T) {
 }
 
 // Latencies by route agree with what the server measured itself (server side)
-// and with what the client waited (client side).
+// and with what the client waited (client side). Truth takes its times in user
+// space: on a busy machine it may be put aside between an event and looking at
+// the clock, so a disagreement counts when it comes three times in a row.
 func TestLatenciesAgree(t *testing.T) {
 	needRoot(t)
+	var wrong []string
+	for range 3 {
+		if wrong = compareLatencies(t); len(wrong) == 0 {
+			return
+		}
+		t.Logf("disagreements: %s", strings.Join(wrong, "; "))
+	}
+	t.Error(strings.Join(wrong, "\n"))
+}
+
+func compareLatencies(t *testing.T) (wrong []string) {
+	t.Helper()
 	truth := startTruth(t, "127.0.0.1:0", "TIMED=1")
 	load := startLoad(t, "-addr", truth.addr, "-delays", "-old", "1", "-new", "0", "-requests", "600")
 	snap := startSnapshot(t, time.Minute)
@@ -93,6 +108,7 @@ func TestLatenciesAgree(t *testing.T) {
 	server := truth.report()
 	time.Sleep(500 * time.Millisecond)
 	got := snap.stop()
+	truth.end(syscall.SIGKILL)
 	for _, side := range []struct {
 		role  string
 		pid   int
@@ -104,10 +120,17 @@ func TestLatenciesAgree(t *testing.T) {
 				t.Errorf("%s %s: no row", side.role, route)
 				continue
 			}
-			agree(t, side.role+" "+route+" p50", *row.P50, q["p50"])
-			agree(t, side.role+" "+route+" p99", *row.P99, q["p99"])
+			for name, got := range map[string]float64{"p50": *row.P50, "p99": *row.P99} {
+				line := fmt.Sprintf("%s %s %s: %.3f ms, truth %.3f ms", side.role, route, name, got*1e3, q[name]*1e3)
+				t.Log(line)
+				// The error of a histogram bucket, and 100 microseconds.
+				if math.Abs(got-q[name]) > 0.01*q[name]+100e-6 {
+					wrong = append(wrong, line)
+				}
+			}
 		}
 	}
+	return wrong
 }
 
 func (l look) row(role string, pid int, route string) *lookRow {
@@ -117,15 +140,6 @@ func (l look) row(role string, pid int, route string) *lookRow {
 		}
 	}
 	return nil
-}
-
-// agree allows the error of a histogram bucket (2 %) and 100 microseconds.
-func agree(t *testing.T, what string, got, want float64) {
-	t.Helper()
-	t.Logf("%s: %.3f ms, truth %.3f ms", what, got*1e3, want*1e3)
-	if math.Abs(got-want) > 0.02*want+100e-6 {
-		t.Errorf("%s: %.3f ms, truth %.3f ms", what, got*1e3, want*1e3)
-	}
 }
 
 func deref(f *float64) float64 {

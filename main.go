@@ -76,6 +76,7 @@ func dashboard(ctx context.Context, r *cli.Options) error {
 	defer p.announcement.Close()
 	save := func() error { return r.Paths.SaveState(r.Paths.State(), kept) }
 	kept.State.Save = func(s ui.State) error { kept.State = s; return save() }
+	ctx, p.fail = context.WithCancelCause(ctx)
 	p.start(ctx)
 	err = ui.Run(ctx, ui.Config{
 		Source: p.engine, Control: p.supervisor,
@@ -83,7 +84,7 @@ func dashboard(ctx context.Context, r *cli.Options) error {
 		SaveTheme: func(name string) error { kept.Theme = name; return save() },
 		State:     kept.State,
 		Refresh:   r.Refresh, Color: r.Color, ASCII: r.ASCII, Plain: r.Plain,
-		FocusPID: focus(r.PIDs), Version: version, Warnings: slices.Concat(r.Notes(), warnings, p.company()),
+		Rewind: r.Limits.Rewind, FocusPID: focus(r.PIDs), Version: version, Warnings: slices.Concat(r.Notes(), warnings, p.company()),
 	})
 	return errors.Join(err, p.stop())
 }

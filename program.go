@@ -41,6 +41,9 @@ type program struct {
 	cancel  context.CancelFunc // of everything but the engine
 	done    chan error
 
+	// fail ends whoever waits for the program, with the reason; nil for nobody.
+	fail context.CancelCauseFunc
+
 	settings     settings
 	announcement *instance.Announcement
 }
@@ -142,7 +145,10 @@ func (p *program) run(ctx context.Context, name string, f func(context.Context) 
 		defer func() {
 			if r := recover(); r != nil {
 				err = fmt.Errorf("%s: panic: %v", name, r)
-				p.log.Error("a part stopped", "part", name, "error", err)
+				p.log.Error("a part stopped", "part", name, "error", err, "stack", string(debug.Stack()))
+				if p.fail != nil {
+					p.fail(err)
+				}
 			}
 			done <- err
 		}()
