@@ -2,6 +2,7 @@ package calls
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,16 +16,16 @@ func track(t *testing.T, f func(tell func(core.Outcome), after func(time.Duratio
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		tr := NewTracker(New(), time.Minute, 10*time.Second)
-		told := 0
+		var told atomic.Int64
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
-		go func() { defer close(done); tr.Run(ctx, func(Failing) { told++ }) }()
+		go func() { defer close(done); tr.Run(ctx, func(Failing) { told.Add(1) }) }()
 		time.Sleep(time.Second) // off the ticks
 		f(func(o core.Outcome) { tr.Begin("push"); tr.End("push", o, 0) }, func(d time.Duration) int {
-			before := told
+			before := told.Load()
 			time.Sleep(d)
 			synctest.Wait()
-			return told - before
+			return int(told.Load() - before)
 		})
 		cancel()
 		<-done

@@ -12,6 +12,7 @@ type Stats struct {
 	Synthetic  uint64 // begins and ends noticed by looking
 	Profiled   uint64 // processes whose profile was read
 	ShortLived uint64 // processes that ended before they were profiled
+	Filtered   uint64 // processes that ended before MinAge and were not told
 	Deferred   uint64 // profiles put off because too many waited
 	Malformed  uint64 // pairs of OTEL_RESOURCE_ATTRIBUTES that could not be read
 	Unreadable uint64 // executables that could not be analysed
@@ -24,7 +25,7 @@ type counters struct {
 	events, kernelLost, queueLost, looks atomic.Uint64
 	synthetic, profiled, shortLived      atomic.Uint64
 	deferred, malformed, unreadable      atomic.Uint64
-	truncated, stuck                     atomic.Uint64
+	truncated, stuck, filtered           atomic.Uint64
 }
 
 func (c *counters) read() Stats {
@@ -37,6 +38,7 @@ func (c *counters) read() Stats {
 		Synthetic:  c.synthetic.Load(),
 		Profiled:   c.profiled.Load(),
 		ShortLived: c.shortLived.Load(),
+		Filtered:   c.filtered.Load(),
 		Deferred:   c.deferred.Load(),
 		Malformed:  c.malformed.Load(),
 		Unreadable: c.unreadable.Load(),

@@ -63,6 +63,10 @@ type Config struct {
 	// PIDs limits discovery to these processes and their descendants; others are
 	// not told at all.
 	PIDs []int32
+	// MinAge hides processes that end sooner after they began or last executed
+	// another program: they are counted as filtered and never told. Default 0:
+	// all are told, those too short-lived to be read as well.
+	MinAge time.Duration
 	// Self is the process that is never instrumented, nor are its children
 	// (except those in PIDs); default os.Getpid().
 	Self int32

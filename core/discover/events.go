@@ -34,6 +34,7 @@ func (w *watcher) event(e *core.ProcessEvent, c clock) {
 	case core.ProcessExit:
 		if t == nil { // its beginning was lost, or lies before us
 			t = w.add(e.ProcKey, e.PPID, core.Clean(e.Comm, core.MaxName))
+			t.held = w.age(t) < w.cfg.MinAge
 		}
 		w.remove(t, e.Exit, c.at(e.At))
 	}
@@ -54,9 +55,16 @@ func (w *watcher) fork(e *core.ProcessEvent) {
 			t.nspid = t.key.PID
 		}
 	}
+	w.hold(t)
 	w.tell(t)
-	w.fresh.push(t, w.now.Add(freshDelay))
+	w.fresh.push(t, w.now.Add(w.freshDelay()))
 }
+
+// hold keeps a process that just began, or that nobody was told of yet, from
+// being told before it has lived for MinAge.
+func (w *watcher) hold(t *tracked) { t.held = t.told == nil && w.cfg.MinAge > 0 }
+
+func (w *watcher) freshDelay() time.Duration { return max(freshDelay, w.cfg.MinAge) }
 
 // exec makes another program of a process: what its program said is forgotten,
 // where it belongs stays.
@@ -64,6 +72,7 @@ func (w *watcher) exec(t *tracked, e *core.ProcessEvent) {
 	comm := core.Clean(e.Comm, core.MaxName)
 	if t == nil {
 		t = w.add(e.ProcKey, e.PPID, comm)
+		w.hold(t)
 		w.tell(t)
 	}
 	t.gen++
@@ -80,11 +89,12 @@ func (w *watcher) exec(t *tracked, e *core.ProcessEvent) {
 	if w.identities.fill(w.now) > w.identities.burst/2 {
 		w.askIdentity(t)
 	}
-	w.fresh.push(t, w.now.Add(freshDelay))
+	w.fresh.push(t, w.now.Add(w.freshDelay()))
 }
 
 // due is called for a process that has lived long enough to be worth reading.
 func (w *watcher) due(t *tracked) {
+	t.held = false
 	if t.dirty {
 		w.tell(t)
 	}
@@ -97,6 +107,11 @@ func (w *watcher) due(t *tracked) {
 	}
 	t.waiting = true // the profile follows the identity
 	w.askIdentity(t)
+}
+
+// age is how long ago t began, to the clock tick.
+func (w *watcher) age(t *tracked) time.Duration {
+	return w.now.Sub(w.boot.Add(time.Duration(t.key.Birth) * tickNanos))
 }
 
 // synthetic ends a process whose end was noticed by looking.

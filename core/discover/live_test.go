@@ -106,7 +106,7 @@ func TestRealProgramsAreDescribed(t *testing.T) {
 	}
 }
 
-func TestPollingSeesBeginExecAndEnd(t *testing.T) {
+func TestI57_PollingSeesBeginExecAndEnd(t *testing.T) {
 	var mu sync.Mutex
 	usage := map[core.ProcKey]core.Usage{}
 	_, r := start(t, Config{UsageEvery: 100 * time.Millisecond, Usage: func(list []core.Usage) {
@@ -139,7 +139,7 @@ func TestPollingSeesBeginExecAndEnd(t *testing.T) {
 	}
 }
 
-func TestOurselvesOurChildrenAndKernelThreads(t *testing.T) {
+func TestI32_OurselvesOurChildrenAndKernelThreads(t *testing.T) {
 	child := spawn(t, nil, "sleep", "60").Process.Pid
 	_, r := start(t, Config{Self: int32(os.Getpid())})
 	eventually(t, "ourselves", func() bool { p := r.pid(os.Getpid()); return p != nil && p.Skip == "vitals itself" })
@@ -168,7 +168,7 @@ func TestOnlyThesePIDsAndTheirDescendants(t *testing.T) {
 	}
 }
 
-func TestRules(t *testing.T) {
+func TestI70_RulesAndGroups(t *testing.T) {
 	pid := spawn(t, nil, "sleep", "60").Process.Pid
 	d, r := start(t, Config{Selection: Selection{Exclude: []string{"sleep"}}})
 	eventually(t, "excluded", func() bool { p := r.pid(pid); return p != nil && p.Skip == "excluded by rule sleep" })
@@ -215,7 +215,7 @@ func TestHostileNames(t *testing.T) {
 	}
 }
 
-func TestOtherNamespaces(t *testing.T) {
+func TestI33_OtherNamespaces(t *testing.T) {
 	needRoot(t)
 	need(t, "unshare")
 	cmd := exec.Command("unshare", "--fork", "--pid", "--mount", "--net", "--mount-proc", "sh", "-c",

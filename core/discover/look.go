@@ -132,6 +132,7 @@ func (w *watcher) found(st *stat, comm string, ino uint64) *tracked {
 	t.ino = ino
 	t.kernel = st.flags&flagKernelThread != 0
 	t.zombie = st.zombie()
+	t.held = !w.starting && w.age(t) < w.cfg.MinAge
 	if t.kernel || t.zombie {
 		t.nspid = t.key.PID
 		t.profiled = true
@@ -148,7 +149,7 @@ func (w *watcher) found(st *stat, comm string, ino uint64) *tracked {
 		w.missedStart(t)
 		return t
 	}
-	w.fresh.push(t, w.now.Add(freshDelay))
+	w.fresh.push(t, w.now.Add(w.freshDelay()))
 	if !w.kernel {
 		w.young.push(t, w.now.Add(pollEvery))
 	}

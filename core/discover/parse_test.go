@@ -92,7 +92,7 @@ func TestParseStatus(t *testing.T) {
 const id64 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 const other64 = "f123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
-func TestParseCgroup(t *testing.T) {
+func TestI74_ContainerPodAndUnitFromCgroups(t *testing.T) {
 	const uid = "6fd8ba3c-5f0e-4d3b-9a43-0f3b6f8d8a01"
 	for _, c := range []struct {
 		name, text string
@@ -144,7 +144,7 @@ func TestWorkload(t *testing.T) {
 	}
 }
 
-func TestParseEnviron(t *testing.T) {
+func TestI61_EnvironmentIsHonouredAndBounded(t *testing.T) {
 	env := strings.Join([]string{
 		"PATH=/bin", "OTEL_RESOURCE_ATTRIBUTES=service.name=shop,team=a%20b, x = y ,broken,=z,bad=%zz,team=second",
 		"HOSTNAME=web-7d4b9c6d5f-x2x9k", "KUBERNETES_SERVICE_HOST=10.0.0.1", "POD_NAMESPACE=prod",

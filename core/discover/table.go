@@ -27,6 +27,7 @@ type tracked struct {
 	hidden  bool // not among Config.PIDs: known so that it is not looked at again, never told
 	ours    bool // we or our children
 	light   bool // forked and did not exec: runs its parent's program
+	held    bool // younger than Config.MinAge: known, not told yet
 	dirty   bool // told is not all that is known
 	waiting bool // its profile is asked for
 
@@ -164,8 +165,8 @@ func withDefaults(attrs, more map[string]string) map[string]string {
 
 // tell hands t's description to the handler when it differs from the last one.
 func (w *watcher) tell(t *tracked) {
-	t.dirty = false
-	if t.hidden {
+	t.dirty = t.held
+	if t.hidden || t.held {
 		return
 	}
 	p := w.compose(t)
@@ -201,7 +202,11 @@ func (w *watcher) add(key core.ProcKey, ppid int32, comm string) *tracked {
 
 // remove tells that t ended and forgets it.
 func (w *watcher) remove(t *tracked, exit core.Exit, at time.Time) {
-	if !t.hidden {
+	switch {
+	case t.hidden:
+	case t.held:
+		w.stats.filtered.Add(1)
+	default:
 		if t.told == nil || t.dirty {
 			w.tell(t)
 		}

@@ -36,7 +36,7 @@ func (w *watcher) readUsage() {
 	w.usageRound++
 	w.usages = w.usages[:0]
 	for pid, t := range w.table {
-		if t.hidden || t.zombie {
+		if t.hidden || t.held || t.zombie {
 			continue
 		}
 		if t.usage.idle >= restAfter && (int(pid)+w.usageRound)%idleEvery != 0 {
