@@ -29,6 +29,8 @@ type Config struct {
 	Kinds []core.KindRow
 	// Programs lists our kernel programs with their counters; may be nil.
 	Programs func() []core.Program
+	// Calls lists the calls that vitals itself makes; may be nil.
+	Calls func() []core.CallRow
 	// Grace is how long an ended process with counts stays visible; default 5 min.
 	Grace time.Duration
 	// Limits bound the memory that traffic can claim.
@@ -140,6 +142,7 @@ func (e *Engine) drain() {
 
 // publish makes and shows the next snapshot; see state.build.
 func (e *Engine) publish(full bool) {
+	e.state.self.queue = len(e.queue)
 	next := &published{snapshot: e.state.build(full), replaced: make(chan struct{})}
 	if old := e.head.Swap(next); old != nil {
 		close(old.replaced)
@@ -203,5 +206,8 @@ func (cfg *Config) fill() {
 	}
 	if cfg.Programs == nil {
 		cfg.Programs = func() []core.Program { return nil }
+	}
+	if cfg.Calls == nil {
+		cfg.Calls = func() []core.CallRow { return nil }
 	}
 }

@@ -28,6 +28,8 @@ type selfMeter struct {
 	readAt   time.Time
 	cpuRatio float64
 
+	queue    int // facts that wait
+	calls    []core.CallRow
 	programs []core.Program
 	seen     map[programKey]core.Program
 	bpf      map[programKey]float64
@@ -53,6 +55,7 @@ func (m *selfMeter) tick(s *state) {
 		m.readCPU, m.readAt = m.own.CPU, s.now
 	}
 	m.readPrograms(s)
+	m.calls = s.cfg.Calls()
 }
 
 // readPrograms turns run times into a share of one core: what a program ran per
@@ -108,7 +111,7 @@ func (m *selfMeter) build(s *state) core.Self {
 	}
 	self := core.Self{
 		PID: int32(os.Getpid()), Version: s.cfg.Version, Privileged: s.cfg.Privileged,
-		CPURatio: m.cpuRatio, BPFRatio: m.bpfRatio, RSSBytes: m.own.RSSBytes, Goroutines: m.own.Goroutines,
+		CPURatio: m.cpuRatio, BPFRatio: m.bpfRatio, RSSBytes: m.own.RSSBytes, Goroutines: m.own.Goroutines, Queue: m.queue,
 		Events: m.facts, Lost: m.shown, LostTotal: m.totalLost(), Folded: s.folded,
 		Completeness: math.NaN(), Notice: m.notice, Others: m.others,
 	}

@@ -57,6 +57,16 @@ var (
 	pushBytes     = describe(core.Gauge, "vitals_push_size_bytes", "bytes", "Bytes on the wire of the last push", "destination")
 	pushSeries    = describe(core.Gauge, "vitals_push_series", "", "Series in the last push", "destination")
 	pushDuration  = describe(core.Gauge, "vitals_push_duration_seconds", "seconds", "Duration of the last push", "destination")
+	callDuration  = describe(core.Histogram, "vitals_call_duration_seconds", "seconds", "Duration of the calls that vitals itself makes: attach, push, scrape and the like", "op")
+	callsEnded    = describe(core.Counter, "vitals_calls_total", "", "Calls of vitals itself that ended, by outcome", "op", "outcome")
+	callsInFlight = describe(core.Gauge, "vitals_calls_in_flight", "", "Calls of vitals itself that have begun and not ended", "op")
+	callOldest    = describe(core.Gauge, "vitals_call_oldest_seconds", "seconds", "Age of the oldest call of vitals itself that has not ended; absent while there is none", "op")
+	units         = describe(core.Gauge, "vitals_units", "", "Units by the phase of their life", "class", "phase")
+	unitTries     = describe(core.Counter, "vitals_unit_attempts_total", "", "Attempts to attach a unit, retries included", "unit", "kind")
+	unitFailures  = describe(core.Counter, "vitals_unit_failures_total", "", "Attempts to attach a unit that did not succeed, and runs that ended unasked", "unit", "kind")
+	skipped       = describe(core.Gauge, "vitals_processes_skipped", "", "Processes that are never instrumented, by why", "reason")
+	profiled      = describe(core.Gauge, "vitals_instrumented_by_language", "", "Processes with any instrumentation of their own, by what they are written in", "language")
+	queueLength   = describe(core.Gauge, "vitals_queue_length", "", "Facts that wait to be taken in")
 	pushSucceeded = describe(core.Gauge, "vitals_push_last_success_timestamp_seconds", "seconds", "When the last push succeeded", "destination")
 )
 
@@ -68,6 +78,7 @@ func own() []*desc {
 		diskIO, uptime, processCount, targetInfo,
 		buildInfo, lostEvents, facts, completeness, folded, selfCPU, selfBPF, selfMemory, bpfRunTime, bpfMeasured, bpfRuns,
 		bpfMaps, instrumented, unitHealth, pushes, pushSkipped, pushBytes, pushSeries, pushDuration, pushSucceeded,
+		callDuration, callsEnded, callsInFlight, callOldest, units, unitTries, unitFailures, skipped, profiled, queueLength,
 	}
 }
 

@@ -26,6 +26,8 @@ func (o Options) Families(s *core.Snapshot) []*dto.MetricFamily {
 	f.self(s)
 	f.programs(s)
 	f.pushes(s)
+	f.calls(s)
+	f.units(s)
 	return f.sorted()
 }
 

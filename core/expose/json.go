@@ -58,6 +58,7 @@ type (
 		Units     []jsonUnit    `json:"units"`
 		Events    []jsonEvent   `json:"events"`
 		Push      []jsonPush    `json:"push"`
+		Calls     []jsonCall    `json:"calls"`
 	}
 	jsonHost struct {
 		Name   string `json:"name"`
@@ -81,6 +82,7 @@ type (
 	jsonRuntime struct {
 		Language string `json:"language"`
 		Version  string `json:"version"`
+		SDK      string `json:"sdk"`
 	}
 	// jsonCoverage counts exchanges: what the kernel saw, what became requests,
 	// what was lost on the way, what had no counterpart.
@@ -112,6 +114,8 @@ type (
 		Cmdline    string            `json:"cmdline"`
 		User       string            `json:"user"`
 		Service    string            `json:"service"`
+		Group      string            `json:"group"`
+		Skip       string            `json:"skip"`
 		Runtime    jsonRuntime       `json:"runtime"`
 		Container  string            `json:"container"`
 		Pod        string            `json:"pod"`
@@ -178,6 +182,8 @@ type (
 		Attempts int               `json:"attempts"`
 		NextTry  moment            `json:"next_try"`
 		Parts    map[string]string `json:"parts,omitempty"`
+		Tries    uint64            `json:"tries"`
+		Failures uint64            `json:"failures"`
 	}
 	jsonEvent struct {
 		Seq     uint64         `json:"seq"`
@@ -199,6 +205,16 @@ type (
 		Failures    uint64 `json:"failures"`
 		Bytes       uint64 `json:"bytes"`
 		Error       string `json:"error"`
+	}
+	jsonCall struct {
+		Op       string                  `json:"op"`
+		Begun    uint64                  `json:"begun"`
+		Ended    map[core.Outcome]uint64 `json:"ended"`
+		InFlight int                     `json:"in_flight"`
+		Oldest   number                  `json:"oldest_seconds"`
+		Last     number                  `json:"last_seconds"`
+		P50      number                  `json:"p50_seconds"`
+		P99      number                  `json:"p99_seconds"`
 	}
 )
 
@@ -230,7 +246,11 @@ func jsonOf(s *core.Snapshot) *jsonSnapshot {
 			return jsonEdge{e.From, e.To, e.Protocol, e.Count, e.Errors, number(e.P99)}
 		}),
 		Units: each(s.Units, func(u *core.UnitRow) jsonUnit {
-			return jsonUnit{u.ID, u.Class, u.Kind, u.Phase, u.Health, u.Message, moment(u.Since), u.Attempts, moment(u.NextTry), u.Parts}
+			return jsonUnit{u.ID, u.Class, u.Kind, u.Phase, u.Health, u.Message, moment(u.Since), u.Attempts, moment(u.NextTry), u.Parts, u.Tries, u.Failures}
+		}),
+		Calls: each(s.Calls, func(c core.CallRow) jsonCall {
+			return jsonCall{c.Op, c.Begun, filled(c.Ended), c.InFlight, number(c.Oldest.Seconds()), number(c.Last.Seconds()),
+				number(c.Duration.Quantile(.5)), number(c.Duration.Quantile(.99))}
 		}),
 		Events: each(s.Events, func(e core.Event) jsonEvent {
 			return jsonEvent{e.Seq, moment(e.At), e.Kind, e.Unit, e.Proc.PID, e.Service, e.From, e.To, e.Error, e.Reason}
@@ -244,7 +264,7 @@ func jsonOf(s *core.Snapshot) *jsonSnapshot {
 func jsonProcessOf(r *core.ProcessRow) jsonProcess {
 	return jsonProcess{
 		PID: r.PID, Birth: r.Birth, PPID: r.PPID, Comm: r.Comm, Exe: r.Exe, Cmdline: r.Cmdline, User: r.User,
-		Service: r.Service, Runtime: jsonRuntime{r.Runtime.Language, r.Runtime.Version},
+		Service: r.Service, Group: r.Group, Skip: r.Skip, Runtime: jsonRuntime{r.Runtime.Language, r.Runtime.Version, r.Runtime.SDK},
 		Container: r.Container, Pod: r.Pod, Unit: r.Unit, Attributes: filled(r.Attributes),
 		Listeners: each(r.Listeners, core.Listener.String),
 		CPU:       number(r.CPURatio), RSS: level(r.Usage.RSS), Alive: r.Alive, Started: moment(r.Started), Ended: moment(r.Ended),
@@ -290,9 +310,9 @@ func list[T any](l []T) []T {
 	return l
 }
 
-func filled[V any](m map[string]V) map[string]V {
+func filled[K comparable, V any](m map[K]V) map[K]V {
 	if m == nil {
-		return map[string]V{}
+		return map[K]V{}
 	}
 	return m
 }
