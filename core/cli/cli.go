@@ -35,6 +35,9 @@ type Actions struct {
 	Headless func(context.Context, *Options) error
 	// Snapshot takes one look and writes it to Options.Stdout in format Options.Output.
 	Snapshot func(context.Context, *Options) error
+	// Why explains the decisions for a process or service in format
+	// Options.Output; with Options.Rehearse nothing is attached.
+	Why func(ctx context.Context, r *Options, subject string) error
 	// Capabilities tells what the kernel side can do, for doctor; optional.
 	Capabilities func(context.Context, *Options) []diagnose.Row
 	// Themes writes the list of themes, ShowTheme one theme. They run with the
@@ -56,6 +59,8 @@ type Options struct {
 	PIDs   []int32 // -p: only these and their descendants; empty means all
 	Once   bool
 	DryRun bool
+	// Rehearse attaches nothing: units say what would be attached.
+	Rehearse bool
 
 	For    time.Duration // snapshot: how long to look
 	Output string        // snapshot: table, json or prometheus; doctor: text or json

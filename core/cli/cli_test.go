@@ -59,6 +59,9 @@ func (f *fixture) run(args ...string) (code int, stdout, stderr string, got call
 	}
 	a := Actions{
 		Dashboard: act("dashboard"), Headless: act("headless"), Snapshot: act("snapshot"),
+		Why: func(ctx context.Context, o *Options, subject string) error {
+			return act("why " + subject)(ctx, o)
+		},
 		Capabilities: func(context.Context, *Options) []diagnose.Row { return f.rows },
 		Themes: func(w io.Writer, dirs []string) error {
 			_, err := fmt.Fprintln(w, "list", dirs)
@@ -208,7 +211,7 @@ func TestPasswordsAreNotRepeated(t *testing.T) {
 // What belongs to later versions says so, and what to use instead.
 func TestNotBuiltYet(t *testing.T) {
 	f := newFixture(t)
-	for _, args := range []string{"why 17", "check", "check --spec x -o json", "gateway --listen :1 --store memory", "themes import x.theme", "--listen 127.0.0.1:1", "-- sleep 1", "-- sleep --nonsense"} {
+	for _, args := range []string{"check", "check --spec x -o json", "gateway --listen :1 --store memory", "themes import x.theme", "--listen 127.0.0.1:1", "-- sleep 1", "-- sleep --nonsense"} {
 		code, stdout, stderr, got := f.run(strings.Fields(args)...)
 		if code != ExitFailed || stdout != "" || got.action != "" || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "not built yet: ") {
 			t.Errorf("%s: exit %d, started %q, %q", args, code, got.action, stderr)

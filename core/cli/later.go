@@ -5,16 +5,6 @@ import "github.com/spf13/cobra"
 // Commands that later versions bring. They have their names and flags already,
 // so that a script written for them fails with a clear line.
 
-func (a *app) why() *cobra.Command {
-	return &cobra.Command{
-		Use:   "why PID|SERVICE",
-		Short: "what is attached, what is not, and by which rule (not built yet)",
-		RunE: func(*cobra.Command, []string) error {
-			return notBuilt("why", "vitals snapshot -o json has state and reason for each process; in the dashboard, open the process' Probes tab")
-		},
-	}
-}
-
 func (a *app) check() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check [UNIT ...]",
