@@ -18,6 +18,9 @@ const (
 // thousand series then takes no more memory than a small one.
 const partMetrics = 256
 
+// wire leaves out what the model does not know.
+var wire = proto.UnmarshalOptions{DiscardUnknown: true}
+
 func decodeProtobuf(body []byte, visit func(*dto.MetricFamily) error) error {
 	for rest, n := body, 1; len(rest) > 0; n++ {
 		message, size := protowire.ConsumeBytes(rest)
@@ -51,7 +54,7 @@ func decodeHead(message []byte) (head *dto.MetricFamily, metrics int, err error)
 		return nil, 0, err
 	}
 	head = &dto.MetricFamily{}
-	return head, metrics, proto.Unmarshal(plain, head)
+	return head, metrics, wire.Unmarshal(plain, head)
 }
 
 func decodeParts(head *dto.MetricFamily, message []byte, left int, visit func(*dto.MetricFamily) error) error {
@@ -67,7 +70,7 @@ func decodeParts(head *dto.MetricFamily, message []byte, left int, visit func(*d
 			return fmt.Errorf("%s: a metric is not a message", head.GetName())
 		}
 		m := &dto.Metric{}
-		if err := proto.Unmarshal(value, m); err != nil {
+		if err := wire.Unmarshal(value, m); err != nil {
 			return fmt.Errorf("%s: %w", head.GetName(), err)
 		}
 		part.Metric = append(part.Metric, m)

@@ -1,0 +1,249 @@
+package gateway
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+// DiskStore is a directory with one file for each group. A file is written
+// beside its place, synced, moved there, and the directory synced, so that after
+// a crash a file is the old or the new one, whole. What is damaged all the same
+// is moved to the subdirectory quarantine.
+type DiskStore struct {
+	dir         string
+	log         *slog.Logger
+	lock        *os.File
+	quarantined atomic.Int64
+}
+
+const (
+	diskMagic   = "vitalsgw"
+	diskVersion = 1
+	diskHeader  = len(diskMagic) + 4 + 8 + sha256.Size // magic, version, length, checksum of the data
+	groupSuffix = ".group"
+	tempPrefix  = "tmp-"
+	quarantine  = "quarantine"
+	// syncers is how many files are synced at one time: waiting for a disk costs no CPU.
+	syncers = 16
+	// maxGroupFile bounds what is read into memory when loading.
+	maxGroupFile = 4 << 30
+)
+
+// OpenDisk opens the store in dir, made when it is not there. Only one process
+// at a time can have it.
+func OpenDisk(dir string, log *slog.Logger) (*DiskStore, error) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("store %s: %w", dir, err)
+	}
+	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("store %s: %w", dir, err)
+	}
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		lock.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			err = errors.New("another gateway uses it: give each its own directory")
+		}
+		return nil, fmt.Errorf("store %s: %w", dir, err)
+	}
+	return &DiskStore{dir: dir, log: log, lock: lock}, nil
+}
+
+// Load implements Store.
+func (d *DiskStore) Load(f func(data []byte) error) error {
+	entries, err := os.ReadDir(d.dir)
+	if err != nil {
+		return fmt.Errorf("store %s: %w", d.dir, err)
+	}
+	for _, e := range entries {
+		name := e.Name()
+		if strings.HasPrefix(name, tempPrefix) { // of a write that a crash ended
+			if err := os.Remove(filepath.Join(d.dir, name)); err != nil {
+				return fmt.Errorf("store %s: %w", d.dir, err)
+			}
+		}
+		if !strings.HasSuffix(name, groupSuffix) || !e.Type().IsRegular() {
+			continue
+		}
+		data, err := readGroupFile(filepath.Join(d.dir, name))
+		if err == nil {
+			err = f(data)
+		}
+		if errors.Is(err, ErrCorrupt) {
+			err = d.setAside(name, err)
+		}
+		if err != nil {
+			return fmt.Errorf("store %s: %s: %w", d.dir, name, err)
+		}
+	}
+	return nil
+}
+
+func readGroupFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > maxGroupFile {
+		return nil, fmt.Errorf("%w: %d bytes", ErrCorrupt, info.Size())
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return openFile(b)
+}
+
+// openFile checks a file and gives its data.
+func openFile(b []byte) ([]byte, error) {
+	if len(b) < diskHeader || !bytes.HasPrefix(b, []byte(diskMagic)) {
+		return nil, fmt.Errorf("%w: no header", ErrCorrupt)
+	}
+	head, data := b[len(diskMagic):diskHeader], b[diskHeader:]
+	if v := binary.LittleEndian.Uint32(head); v != diskVersion {
+		// A damaged version is told from a newer one by the checksum, which every
+		// version has at this place.
+		if sha256.Sum256(data) == [sha256.Size]byte(head[12:]) {
+			return nil, fmt.Errorf("format version %d is not known: it was written by a newer vitals, use that or another directory", v)
+		}
+		return nil, fmt.Errorf("%w: version %d", ErrCorrupt, v)
+	}
+	if n := binary.LittleEndian.Uint64(head[4:]); n != uint64(len(data)) {
+		return nil, fmt.Errorf("%w: %d bytes of %d", ErrCorrupt, len(data), n)
+	}
+	if sha256.Sum256(data) != [sha256.Size]byte(head[12:]) {
+		return nil, fmt.Errorf("%w: wrong checksum", ErrCorrupt)
+	}
+	return data, nil
+}
+
+func sealFile(data []byte) []byte {
+	b := make([]byte, 0, diskHeader)
+	b = append(b, diskMagic...)
+	b = binary.LittleEndian.AppendUint32(b, diskVersion)
+	b = binary.LittleEndian.AppendUint64(b, uint64(len(data)))
+	sum := sha256.Sum256(data)
+	return append(b, sum[:]...)
+}
+
+// setAside moves a damaged file to where a person can look at it.
+func (d *DiskStore) setAside(name string, why error) error {
+	to := filepath.Join(d.dir, quarantine)
+	if err := os.MkdirAll(to, 0o700); err != nil {
+		return err
+	}
+	if err := os.Rename(filepath.Join(d.dir, name), filepath.Join(to, name)); err != nil {
+		return err
+	}
+	d.quarantined.Add(1)
+	d.log.Error("a stored group was set aside", "file", filepath.Join(to, name), "error", why)
+	return nil
+}
+
+// Quarantined is how many damaged files were set aside.
+func (d *DiskStore) Quarantined() int64 { return d.quarantined.Load() }
+
+// Commit implements Store: first everything that needs space is written and
+// synced, then all files are moved.
+func (d *DiskStore) Commit(changes []Change) error {
+	last := map[string][]byte{} // a group may be there several times
+	for _, c := range changes {
+		last[fileName(c.ID)] = c.Data
+	}
+	if err := d.prepare(last); err != nil {
+		return fmt.Errorf("store %s: %w", d.dir, err)
+	}
+	for name, data := range last {
+		path := filepath.Join(d.dir, name)
+		var err error
+		if data == nil {
+			if err = os.Remove(path); errors.Is(err, os.ErrNotExist) {
+				err = nil
+			}
+		} else {
+			err = os.Rename(filepath.Join(d.dir, tempPrefix+name), path)
+		}
+		if err != nil {
+			return fmt.Errorf("store: %w", err)
+		}
+	}
+	if err := syncDir(d.dir); err != nil {
+		return fmt.Errorf("store %s: %w", d.dir, err)
+	}
+	return nil
+}
+
+func fileName(id string) string {
+	sum := sha256.Sum256([]byte(id))
+	return hex.EncodeToString(sum[:16]) + groupSuffix
+}
+
+// prepare writes the new files beside their places. On failure it leaves none.
+func (d *DiskStore) prepare(files map[string][]byte) error {
+	var wait sync.WaitGroup
+	var mu sync.Mutex
+	var failed error
+	slots := make(chan struct{}, syncers)
+	for name, data := range files {
+		if data == nil {
+			continue
+		}
+		slots <- struct{}{}
+		wait.Go(func() {
+			defer func() { <-slots }()
+			if err := writeSynced(filepath.Join(d.dir, tempPrefix+name), data); err != nil {
+				mu.Lock()
+				failed = err
+				mu.Unlock()
+			}
+		})
+	}
+	wait.Wait()
+	if failed != nil {
+		for name := range files {
+			os.Remove(filepath.Join(d.dir, tempPrefix+name))
+		}
+	}
+	return failed
+}
+
+func writeSynced(path string, data []byte) (err error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(sealFile(data))
+	if err == nil {
+		_, err = f.Write(data)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+func syncDir(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// Close gives the directory free.
+func (d *DiskStore) Close() error { return d.lock.Close() }

@@ -1,0 +1,102 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Deadlines and bounds of Serve. A gateway embedded in another server has that
+// one's.
+const (
+	headerTimeout  = 10 * time.Second
+	idleTimeout    = 90 * time.Second
+	writeTimeout   = 60 * time.Second // more than a push and a scrape take
+	drainTimeout   = 10 * time.Second
+	maxHeader      = 64 << 10
+	maxConnections = 1024
+)
+
+// DefaultAddr is where the command listens when it is not told otherwise: at
+// the Pushgateway's port, for this machine only.
+const DefaultAddr = "127.0.0.1:9091"
+
+// Serve answers on l until ctx ends, then finishes the requests that run,
+// applies what waits and closes the store. It closes l.
+func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
+	server := &http.Server{
+		Handler: g, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
+		WriteTimeout: max(writeTimeout, 2*g.Timeout), MaxHeaderBytes: maxHeader,
+		ErrorLog: slog.NewLogLogger(g.Log.Handler(), slog.LevelDebug),
+	}
+	// The writer outlives the requests that wait for it.
+	writer := make(chan error, 1)
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	go func() { writer <- g.Run(running) }()
+
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(limit(l, maxConnections)) }()
+	var err error
+	select {
+	case err = <-served:
+		err = fmt.Errorf("gateway: %w", err)
+	case <-ctx.Done():
+	case err = <-writer: // closed from elsewhere
+		writer <- nil
+	}
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+	defer cancel()
+	if e := server.Shutdown(drain); e != nil {
+		err = errors.Join(err, fmt.Errorf("gateway: requests were cut off: %w", e), server.Close())
+	}
+	stop()
+	return errors.Join(err, <-writer)
+}
+
+// limit makes l accept only so many connections at one time; more wait in the
+// kernel's queue.
+func limit(l net.Listener, n int) net.Listener {
+	return &limited{Listener: l, slots: make(chan struct{}, n), closed: make(chan struct{})}
+}
+
+type limited struct {
+	net.Listener
+	slots  chan struct{}
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (l *limited) Accept() (net.Conn, error) {
+	select {
+	case l.slots <- struct{}{}:
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+	c, err := l.Listener.Accept()
+	if err != nil {
+		<-l.slots
+		return nil, err
+	}
+	return &counted{Conn: c, free: sync.OnceFunc(func() { <-l.slots })}, nil
+}
+
+func (l *limited) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return l.Listener.Close()
+}
+
+type counted struct {
+	net.Conn
+	free func()
+}
+
+func (c *counted) Close() error {
+	defer c.free()
+	return c.Conn.Close()
+}
