@@ -98,6 +98,9 @@ func (g *Gateway) times() (out []section) {
 	var pushed, failed, expired []*dto.Metric
 	for _, grp := range g.state.sorted() {
 		labels := keyLabels(grp.key)
+		if len(labels) == len(grp.key) && g.state.twin(grp.key) != nil {
+			continue // unchecked: one series for both
+		}
 		pushed = append(pushed, unixGauge(labels, grp.content.pushed))
 		failed = append(failed, unixGauge(labels, grp.content.failed))
 	}

@@ -80,6 +80,25 @@ func (s *state) find(key Key) (*group, error) {
 	return g, nil
 }
 
+// twin finds the group that differs from key by instance="" only: a metric
+// without instance gets that, so both would expose the same series.
+func (s *state) twin(key Key) *group {
+	other := make(Key, 0, len(key)+1)
+	for _, l := range key {
+		switch {
+		case l.Name != "instance":
+			other = append(other, l)
+		case l.Value != "":
+			return nil
+		}
+	}
+	if len(other) == len(key) {
+		other = append(other, Label{Name: "instance"})
+		slices.SortFunc(other, func(a, b Label) int { return strings.Compare(a.Name, b.Name) })
+	}
+	return s.groups[other.id()]
+}
+
 // adopt takes over a restored group and returns how many of its series another
 // group has already.
 func (s *state) adopt(r *restored) (twice int) {

@@ -194,6 +194,9 @@ func (g *Gateway) applyOne(c *change, now time.Time, undos *[]undo, dirty map[st
 		return nil
 	}
 	there := s.groups[c.key.id()] != nil
+	if twin := s.twin(c.key); twin != nil && !there && s.check {
+		return inconsistent("the group %s would have the same push times as the group %s: use one of them", c.key, twin.key)
+	}
 	grp, err := s.find(c.key)
 	if err != nil {
 		return err
