@@ -18,6 +18,9 @@ func why(ctx context.Context, r *cli.Options, subject string) error {
 	}
 	defer p.announcement.Close()
 	p.start(context.WithoutCancel(ctx))
+	for !p.discover.Ready() && ctx.Err() == nil {
+		wait(ctx, 5*time.Millisecond)
+	}
 	p.attached(ctx)
 	flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()

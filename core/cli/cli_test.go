@@ -60,7 +60,7 @@ func (f *fixture) run(args ...string) (code int, stdout, stderr string, got call
 	a := Actions{
 		Dashboard: act("dashboard"), Headless: act("headless"), Snapshot: act("snapshot"),
 		Why: func(ctx context.Context, o *Options, subject string) error {
-			return act("why " + subject)(ctx, o)
+			return act("why "+subject)(ctx, o)
 		},
 		Capabilities: func(context.Context, *Options) []diagnose.Row { return f.rows },
 		Themes: func(w io.Writer, dirs []string) error {

@@ -93,6 +93,7 @@ type Discover struct {
 	tune  chan *rules
 	stats counters
 	ran   atomic.Bool
+	ready atomic.Bool
 	rules *rules // of the configuration; Run's goroutine owns the current ones
 }
 
@@ -181,6 +182,10 @@ func (d *Discover) Select(s Selection) error {
 		}
 	}
 }
+
+// Ready reports whether the processes found at start have been read and told, or
+// took too long. It may be called from any goroutine.
+func (d *Discover) Ready() bool { return d.ready.Load() }
 
 // Stats returns what was counted so far. It may be called from any goroutine.
 func (d *Discover) Stats() Stats { return d.stats.read() }

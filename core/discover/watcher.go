@@ -199,6 +199,7 @@ func (w *watcher) next() (quick, slow *job) {
 	}
 	if w.starting && w.out == 0 && len(w.quickStack.jobs) == 0 && len(w.slowStack.jobs) == 0 || w.now.After(w.startEnds) {
 		w.starting = false
+		w.ready.Store(true)
 	}
 	return quick, slow
 }
