@@ -438,6 +438,7 @@ func TestW17_EndInTheMiddleOfEvents(t *testing.T) {
 		case <-time.After(20 * time.Second):
 			t.Fatal("Run goes on after its context ended")
 		}
+		d.Feed([]core.ProcessEvent{event(core.ProcessExec, core.ProcKey{PID: 900, Birth: 60}, 1, "late")})
 		close(stop) // feeding went on after the end
 		feeders.Wait()
 	}

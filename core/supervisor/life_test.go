@@ -277,10 +277,12 @@ func TestI46_SlowAttachDelaysNobodyElse(t *testing.T) {
 	slow := func(context.Context, int) (core.Parts, error) { time.Sleep(9 * time.Second); return nil, nil }
 	a, b, c, quick, dest := &plant{attach: slow}, &plant{attach: slow}, &plant{attach: slow}, &plant{}, &plant{}
 	specs := []core.Spec{a.machineWide("a"), b.machineWide("b"), c.machineWide("c"), quick.machineWide("quick"), dest.destination("push")}
+	specs[3].Default = false
 	inLab(t, Config{Specs: specs}, func(l *lab) {
-		l.wantPhase("instrumentation/quick", core.PhaseRunning)
 		l.wantPhase("destination/push", core.PhaseRunning)
 		l.wantPhase("instrumentation/a", core.PhaseAttaching)
+		l.toggle("quick", core.ScopeGlobal, "", 0, core.On) // while three are at it
+		l.wantPhase("instrumentation/quick", core.PhaseRunning)
 		wait(9 * time.Second)
 		l.wantPhase("instrumentation/a", core.PhaseRunning)
 	})
