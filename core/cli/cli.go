@@ -38,6 +38,8 @@ type Actions struct {
 	// Why explains the decisions for a process or service in format
 	// Options.Output; with Options.Rehearse nothing is attached.
 	Why func(ctx context.Context, r *Options, subject string) error
+	// Gateway receives pushes, as Options.Gateway says, until ctx ends; optional.
+	Gateway func(context.Context, *Options) error
 	// Capabilities tells what the kernel side can do, for doctor; optional.
 	Capabilities func(context.Context, *Options) []diagnose.Row
 	// Themes writes the list of themes, ShowTheme one theme. They run with the
@@ -64,6 +66,8 @@ type Options struct {
 
 	For    time.Duration // snapshot: how long to look
 	Output string        // snapshot: table, json or prometheus; doctor: text or json
+
+	Gateway *GatewayOptions // of the command gateway only
 
 	Stdout, Stderr io.Writer
 	TTY            bool

@@ -58,7 +58,7 @@ func (f *fixture) run(args ...string) (code int, stdout, stderr string, got call
 		}
 	}
 	a := Actions{
-		Dashboard: act("dashboard"), Headless: act("headless"), Snapshot: act("snapshot"),
+		Dashboard: act("dashboard"), Headless: act("headless"), Snapshot: act("snapshot"), Gateway: act("gateway"),
 		Why: func(ctx context.Context, o *Options, subject string) error {
 			return act("why "+subject)(ctx, o)
 		},
@@ -158,6 +158,17 @@ func TestWrongCommandLines(t *testing.T) {
 		{"themes show", "needs name midnight"},
 		{"themes show nosuch", "nosuch midnight"},
 		{"themes paint", "paint list show"},
+		{"gateway extra", "extra no arguments"},
+		{"gateway --listen 9091", "--listen 9091 127.0.0.1:9091"},
+		{"gateway --listen a:b", "--listen a:b"},
+		{"gateway --store tape", "--store tape memory disk:DIR log"},
+		{"gateway --store disk", "--store directory disk:/var"},
+		{"gateway --store disk:", "--store directory"},
+		{"gateway --ttl soon", "--ttl soon"},
+		{"gateway --timeout 0s", "--timeout 10s"},
+		{"gateway --max-body 0", "--max-body 16MiB"},
+		{"gateway --max-body -1MiB", "--max-body 16MiB"},
+		{"gateway --max-body 9GiB", "--max-body 16MiB"},
 		{"completion", "needs shell bash"},
 		{"completion tcsh", "tcsh bash"},
 		{"--config " + bad + " snapshot", bad + ":2: colour color"},
@@ -211,7 +222,7 @@ func TestPasswordsAreNotRepeated(t *testing.T) {
 // What belongs to later versions says so, and what to use instead.
 func TestNotBuiltYet(t *testing.T) {
 	f := newFixture(t)
-	for _, args := range []string{"check", "check --spec x -o json", "gateway --listen :1 --store memory", "themes import x.theme", "--listen 127.0.0.1:1", "-- sleep 1", "-- sleep --nonsense"} {
+	for _, args := range []string{"check", "check --spec x -o json", "themes import x.theme", "--listen 127.0.0.1:1", "-- sleep 1", "-- sleep --nonsense"} {
 		code, stdout, stderr, got := f.run(strings.Fields(args)...)
 		if code != ExitFailed || stdout != "" || got.action != "" || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "not built yet: ") {
 			t.Errorf("%s: exit %d, started %q, %q", args, code, got.action, stderr)
@@ -234,6 +245,8 @@ func TestDispatch(t *testing.T) {
 		{"", "push: {url: \"http://h\"}", "", "dashboard"},
 		{"--once", "push: {url: \"http://h\"}", "", "headless"},
 		{"snapshot", "", "", "snapshot"},
+		{"gateway", "", "", "gateway"},
+		{"gateway --listen :9091", "", "", "gateway"},
 	} {
 		f := newFixture(t)
 		if c.file != "" {
@@ -272,6 +285,33 @@ func TestOptionsArriveParsed(t *testing.T) {
 	}
 	if host, _ := os.Hostname(); got.opts.InstanceName() != host {
 		t.Errorf("instance is %q, host name is %q", got.opts.InstanceName(), host)
+	}
+}
+
+func TestGatewayOptionsArriveParsed(t *testing.T) {
+	f := newFixture(t)
+	_, _, stderr, got := f.run("gateway", "--listen", "[::1]:0", "--store", "disk:/x/y:z", "--ttl", "24h", "--timeout", "2s", "--max-body", "64KiB",
+		"--unchecked", "--utf8-names", "--enable-admin", "--enable-quit", "--log-level", "debug")
+	if got.opts == nil {
+		t.Fatal(stderr)
+	}
+	g := *got.opts.Gateway
+	if g.Flags["store"] != "disk:/x/y:z" || got.opts.Log.Level.String() != "DEBUG" {
+		t.Errorf("%+v", g)
+	}
+	g.Flags = nil
+	want := GatewayOptions{Listen: "[::1]:0", Store: "disk", Dir: "/x/y:z", TTL: 24 * time.Hour, Timeout: 2 * time.Second, MaxBody: 64 << 10,
+		Unchecked: true, UTF8Names: true, Admin: true, Lifecycle: true}
+	if fmt.Sprint(g) != fmt.Sprint(want) {
+		t.Errorf("%+v, want %+v", g, want)
+	}
+	// Nothing is open to the network, and nothing is removed, unless asked for.
+	_, _, _, got = f.run("gateway")
+	g = *got.opts.Gateway
+	g.Flags = nil
+	want = GatewayOptions{Listen: "127.0.0.1:9091", Store: "memory", Timeout: 10 * time.Second, MaxBody: 16 << 20}
+	if fmt.Sprint(g) != fmt.Sprint(want) {
+		t.Errorf("%+v, want %+v", g, want)
 	}
 }
 

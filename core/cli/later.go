@@ -17,16 +17,3 @@ func (a *app) check() *cobra.Command {
 	cmd.Flags().StringP("output", "o", "text", "`FORMAT`: text, json")
 	return cmd
 }
-
-func (a *app) gateway() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "gateway",
-		Short: "a Pushgateway-compatible receiver (not built yet)",
-		RunE: func(*cobra.Command, []string) error {
-			return notBuilt("gateway", "use Prometheus' own Pushgateway")
-		},
-	}
-	cmd.Flags().String("listen", "127.0.0.1:9091", "`ADDR` to receive on")
-	cmd.Flags().String("store", "memory", "where pushed metrics are kept: `STORE` is memory, disk:DIR or log")
-	return cmd
-}
