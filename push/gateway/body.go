@@ -68,15 +68,15 @@ func (in *intake) fill(ctx context.Context, w http.ResponseWriter, r *http.Reque
 	control := http.NewResponseController(w)
 	if deadline, ok := ctx.Deadline(); ok {
 		// Without support for deadlines the server's own must do.
-		if control.SetReadDeadline(deadline) == nil {
-			defer control.SetReadDeadline(time.Time{})
-		}
+		_ = control.SetReadDeadline(deadline)
 	}
 	raw, err := collect(http.MaxBytesReader(w, r.Body, in.limits.Body), r.ContentLength, hold)
 	b.wire = int64(len(raw))
 	var over *http.MaxBytesError
 	switch {
 	case err == nil:
+		// After a failure it stays: the server reads what is left of the body.
+		_ = control.SetReadDeadline(time.Time{})
 	case errors.As(err, &over):
 		return tooLarge("", -1, over.Limit)
 	case errors.Is(err, os.ErrDeadlineExceeded):

@@ -76,6 +76,7 @@ func (d *DiskStore) Load(f func(data []byte) error) error {
 			if err := os.Remove(filepath.Join(d.dir, name)); err != nil {
 				return fmt.Errorf("store %s: %w", d.dir, err)
 			}
+			continue
 		}
 		if !strings.HasSuffix(name, groupSuffix) || !e.Type().IsRegular() {
 			continue

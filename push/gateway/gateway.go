@@ -68,7 +68,7 @@ type Config struct {
 type Limits struct {
 	Body         int64 // bytes of a request as sent, 1,024,000
 	Decompressed int64 // bytes of a request decompressed, 8 x Body
-	InFlight     int64 // bytes of all bodies held at one time, 4 x Decompressed
+	InFlight     int64 // bytes of all bodies held at one time, 4 x Decompressed, 1 MiB at least
 	Queue        int   // changes that wait for the writer, 1000
 
 	Groups       int // 100,000
@@ -92,7 +92,7 @@ const (
 func (l Limits) withDefaults() Limits {
 	set(&l.Body, DefaultBody)
 	set(&l.Decompressed, 8*l.Body)
-	set(&l.InFlight, 4*l.Decompressed)
+	set(&l.InFlight, max(4*l.Decompressed, 1<<20))
 	set(&l.Queue, 1000)
 	set(&l.Groups, 100_000)
 	set(&l.Series, 5_000_000)

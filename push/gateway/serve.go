@@ -31,6 +31,7 @@ const DefaultAddr = "127.0.0.1:9091"
 func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 	server := &http.Server{
 		Handler: g, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
+		ReadTimeout:  headerTimeout + g.Timeout, // of bodies that nobody reads, too
 		WriteTimeout: max(writeTimeout, 2*g.Timeout), MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(g.Log.Handler(), slog.LevelDebug),
 	}

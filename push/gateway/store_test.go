@@ -1,0 +1,318 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// failing is a store that fails as told and counts.
+type failing struct {
+	mu      sync.Mutex
+	err     error
+	block   chan struct{}
+	commits [][]Change
+	closed  bool
+}
+
+func (f *failing) Load(func([]byte) error) error { return nil }
+
+func (f *failing) Commit(c []Change) error {
+	f.mu.Lock()
+	block := f.block
+	f.mu.Unlock()
+	if block != nil {
+		<-block
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.err == nil {
+		f.commits = append(f.commits, slices.Clone(c))
+	}
+	return f.err
+}
+
+func (f *failing) Close() error { f.closed = true; return nil }
+
+func (f *failing) set(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.err = err
+}
+
+func disk(t testing.TB, dir string) *DiskStore {
+	t.Helper()
+	d, err := OpenDisk(dir, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func TestP23_GroupsOutliveARestart(t *testing.T) {
+	dir := t.TempDir()
+	s := start(t, Config{Store: disk(t, dir)})
+	s.want(200, "PUT", "/metrics/job/j/zone/z", "# HELP a h\n# TYPE a counter\na{x=\"1\"} 1\na{x=\"2\"} NaN\n# TYPE h histogram\nh_bucket{le=\"+Inf\"} 2\nh_sum 3\nh_count 2\n")
+	s.want(200, "PUT", "/metrics/job/gone", "b 1\n")
+	s.want(202, "DELETE", "/metrics/job/gone", nil)
+	s.want(400, "PUT", "/metrics/job/j/zone/z", "a 1 5\n")
+	s.want(400, "PUT", "/metrics/job/failed", "a 1 5\n")
+	pushed := func(s *server) (lines []string) {
+		for line := range strings.Lines(s.do("GET", "/metrics", nil).text) {
+			if !strings.Contains(line, ownPrefix) {
+				lines = append(lines, line)
+			}
+		}
+		return lines
+	}
+	was := pushed(s)
+	s.stop()
+	s = start(t, Config{Store: disk(t, dir)})
+	if now := pushed(s); !slices.Equal(was, now) {
+		t.Errorf("before:\n%s\nafter:\n%s", strings.Join(was, ""), strings.Join(now, ""))
+	}
+	// The index is restored too.
+	s.want(400, "PUT", "/metrics/job/other", "# TYPE a gauge\na 1\n")
+	s.want(400, "POST", "/metrics/job/j", "# TYPE a counter\na{x=\"1\",zone=\"z\"} 1\n")
+}
+
+func TestP23_CorruptFilesAreSetAside(t *testing.T) {
+	dir := t.TempDir()
+	s := start(t, Config{Store: disk(t, dir)})
+	for i := range 8 {
+		s.want(200, "PUT", fmt.Sprintf("/metrics/job/j%d", i), "a 1\n")
+	}
+	s.stop()
+	files, _ := filepath.Glob(filepath.Join(dir, "*.group"))
+	if len(files) != 8 {
+		t.Fatalf("%d files", len(files))
+	}
+	damage := []func([]byte) []byte{
+		func(b []byte) []byte { return b[:len(b)/2] },
+		func(b []byte) []byte { return b[:3] },
+		func([]byte) []byte { return nil },
+		func(b []byte) []byte { b[len(b)-1] ^= 1; return b },
+		func(b []byte) []byte { b[0] ^= 1; return b },
+		func(b []byte) []byte { b[len(diskMagic)] = 9; b[len(b)-1] ^= 1; return b }, // version and data
+		func(b []byte) []byte { return append(b, 0) },
+	}
+	for i, f := range damage {
+		b, err := os.ReadFile(files[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(files[i], f(b), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	os.WriteFile(filepath.Join(dir, tempPrefix+"half.group"), []byte("half"), 0o600)
+	s = start(t, Config{Store: disk(t, dir)})
+	if n := s.own("groups"); n != 1 {
+		t.Errorf("%v groups, want the one that is sound", n)
+	}
+	if n := s.own("store_quarantined_total"); n != float64(len(damage)) {
+		t.Errorf("%v set aside", n)
+	}
+	aside, _ := filepath.Glob(filepath.Join(dir, quarantine, "*.group"))
+	rest, _ := filepath.Glob(filepath.Join(dir, "*"))
+	if len(aside) != len(damage) || len(rest) != 3 { // one group, lock, quarantine
+		t.Errorf("set aside %v, left %v", aside, rest)
+	}
+	s.want(200, "PUT", "/metrics/job/new", "a 1\n")
+}
+
+// A newer format is not damage: it stays, and the gateway does not start on it.
+func TestP23_NewerFormatIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	data := encodeGroup(Key{{"job", "j"}}, content{})
+	b := append(sealFile(data), data...)
+	b[len(diskMagic)] = 2
+	file := filepath.Join(dir, fileName("x"))
+	if err := os.WriteFile(file, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := New(Config{Store: disk(t, dir)})
+	if err == nil || !strings.Contains(err.Error(), "version 2") {
+		t.Errorf("%v", err)
+	}
+	if _, err := os.Stat(file); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestP23_OneGatewayPerDirectory(t *testing.T) {
+	dir := t.TempDir()
+	d := disk(t, dir)
+	if _, err := OpenDisk(dir, nil); err == nil || !strings.Contains(err.Error(), "another gateway") {
+		t.Errorf("%v", err)
+	}
+	d.Close()
+	disk(t, dir).Close()
+}
+
+// What cannot be stored is refused, all of it, and works again when the store does.
+func TestAFailingStoreLosesAndKeepsNothing(t *testing.T) {
+	st := &failing{}
+	s := start(t, Config{Store: st})
+	s.want(200, "PUT", "/metrics/job/j", "a 1\nb 1\n")
+	st.set(errors.New("no space left on device"))
+	for range 2 {
+		mustContain(t, s.want(500, "PUT", "/metrics/job/j", "a 2\nc 2\n").text, "no space left")
+	}
+	s.want(500, "POST", "/metrics/job/j", "c 2\n")
+	s.want(500, "PUT", "/metrics/job/new", "d 1\n")
+	s.want(500, "DELETE", "/metrics/job/j", nil)
+	s.wantSeries(false, series{`a{instance="",job="j"}`: 1, `b{instance="",job="j"}`: 1})
+	if _, failed := s.times("j"); failed == 0 {
+		t.Error("no failure time")
+	}
+	mustContain(t, s.want(503, "GET", "/-/healthy", nil).text, "no space left")
+	st.set(nil)
+	s.want(200, "POST", "/metrics/job/k", "c 2\n")
+	s.want(200, "GET", "/-/healthy", nil)
+	// The groups that may be half stored are stored again.
+	ids := map[string]bool{}
+	for _, c := range st.commits[len(st.commits)-1] {
+		ids[c.ID] = c.Data != nil
+	}
+	if len(ids) != 3 {
+		t.Errorf("%d groups were stored, want the one pushed and the two that failed", len(ids))
+	}
+	s.want(202, "DELETE", "/metrics/job/j", nil)
+	s.wantSeries(false, series{`c{instance="",job="k"}`: 2})
+}
+
+// A disk that is really full.
+func TestDiskFull(t *testing.T) {
+	dir := t.TempDir()
+	d := disk(t, dir)
+	s := start(t, Config{Store: d})
+	s.want(200, "PUT", "/metrics/job/j", "a 1\n")
+	// A directory in the place of the temporary file: writing fails.
+	var key Key
+	for _, g := range s.gw.Groups() {
+		key = g.Key
+	}
+	block := filepath.Join(dir, tempPrefix+fileName(key.id()))
+	if err := os.MkdirAll(filepath.Join(block, "x"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s.want(500, "PUT", "/metrics/job/j", "a 2\n")
+	s.wantSeries(false, series{`a{instance="",job="j"}`: 1})
+	if err := os.RemoveAll(block); err != nil {
+		t.Fatal(err)
+	}
+	s.want(200, "PUT", "/metrics/job/j", "a 3\n")
+	s.stop()
+	s = start(t, Config{Store: disk(t, dir)})
+	s.wantSeries(false, series{`a{instance="",job="j"}`: 3})
+}
+
+func TestP24_AFullQueueIs503(t *testing.T) {
+	st := &failing{block: make(chan struct{})}
+	s := start(t, Config{Store: st, Limits: Limits{Queue: 2}, Timeout: 30 * time.Second})
+	var wait sync.WaitGroup
+	push := func(job string) { wait.Go(func() { s.want(200, "PUT", "/metrics/job/"+job, "a 1\n") }) }
+	push("first") // held in the store
+	eventually(t, "the writer to be busy", func() bool {
+		s.gw.mu.RLock()
+		defer s.gw.mu.RUnlock()
+		return len(s.gw.state.groups) == 1
+	})
+	push("second")
+	push("third")
+	eventually(t, "the queue to be full", func() bool { return len(s.gw.queue) == 2 })
+	r := s.want(503, "PUT", "/metrics/job/fourth", "a 1\n")
+	if r.header.Get("Retry-After") == "" {
+		t.Error("no Retry-After")
+	}
+	mustContain(t, r.text, "queue is full")
+	s.want(503, "GET", "/-/healthy", nil)
+	close(st.block)
+	wait.Wait()
+	s.want(200, "GET", "/-/healthy", nil)
+	if n := s.own("groups"); n != 3 {
+		t.Errorf("%v groups", n)
+	}
+}
+
+// Pushes that were taken when the end came are applied, stored and answered.
+func TestP29_PendingWritesAreAppliedAtShutdown(t *testing.T) {
+	st := &failing{block: make(chan struct{})}
+	s := start(t, Config{Store: st, Timeout: 30 * time.Second})
+	var wait sync.WaitGroup
+	const n = 20
+	for i := range n {
+		wait.Go(func() { s.want(200, "PUT", fmt.Sprintf("/metrics/job/j%d", i), "a 1\n") })
+	}
+	eventually(t, "all to wait", func() bool {
+		s.gw.mu.RLock()
+		defer s.gw.mu.RUnlock()
+		return len(s.gw.queue)+len(s.gw.state.groups) == n
+	})
+	stopped := make(chan struct{})
+	go func() { s.stop(); close(stopped) }()
+	time.Sleep(20 * time.Millisecond)
+	close(st.block)
+	wait.Wait()
+	<-stopped
+	stored := map[string]bool{}
+	for _, c := range st.commits {
+		for _, one := range c {
+			stored[one.ID] = true
+		}
+	}
+	if len(stored) != n || !st.closed {
+		t.Errorf("%d groups stored of %d, closed %v", len(stored), n, st.closed)
+	}
+}
+
+func TestCloseWithoutRunAndRunTwice(t *testing.T) {
+	st := &failing{}
+	g, err := New(Config{Store: st})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Close(); err != nil || !st.closed {
+		t.Errorf("%v, closed %v", err, st.closed)
+	}
+	if err := g.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := g.Run(context.Background()); err == nil {
+		t.Error("Run after Close ran")
+	}
+}
+
+func FuzzDecodeGroup(f *testing.F) {
+	s := newState(true, (Limits{}).withDefaults())
+	g := &Gateway{Config: Config{Limits: s.limits}, state: s}
+	families, err := newBuilder(g, Key{{"job", "j"}}).build(2, []byte("# HELP a h\na{x=\"1\"} 1\nb 2\n"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(encodeGroup(Key{{"job", "j"}}, content{families: families, pushed: 5, ttl: time.Hour, lastError: "x"}))
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		r, err := decodeGroup(data)
+		if err != nil {
+			if !errors.Is(err, ErrCorrupt) {
+				t.Errorf("%v is not ErrCorrupt", err)
+			}
+			return
+		}
+		again, err := decodeGroup(encodeGroup(r.key, r.content))
+		if err != nil || again.key.id() != r.key.id() || len(again.families) != len(r.families) {
+			t.Errorf("does not come back: %v", err)
+		}
+		newState(true, s.limits).adopt(r)
+	})
+}
