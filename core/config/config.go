@@ -30,6 +30,7 @@ type Config struct {
 
 	Push    Push
 	Budget  float64 // of the machine's CPU; 0 means no budget
+	Calls   bool    // time the calls that vitals itself makes
 	Capture bool    // keep headers and bodies; always false so far
 	Limits  Limits
 	Log     Log
@@ -81,6 +82,7 @@ func Default() Config {
 		Color:   "auto",
 		Push:    Push{Interval: 15 * time.Second, Timeout: 10 * time.Second, Job: "vitals"},
 		Budget:  0.01,
+		Calls:   true,
 		Limits: Limits{
 			RequestsRing:     2 << 20,
 			Series:           20000,

@@ -124,6 +124,7 @@ limits: {requests_ring: 4KiB, series: 100, series_per_process: 10, routes_per_pr
 log: {level: warn, file: /tmp/x.log}
 capture: off
 listen: ""
+calls: off
 `
 
 func TestEverySettingArrives(t *testing.T) {

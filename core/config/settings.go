@@ -64,6 +64,8 @@ func settings() []setting {
 		listenSetting(),
 		value("budget", "", "The most CPU that vitals may use, as a share of the whole machine (and never less\nthan 2% of one core); off for no budget.",
 			func(c *Config) *float64 { return &c.Budget }, parseBudget, formatBudget),
+		value("calls", "", "Time the calls that vitals itself makes: attach, push, scrape and the like.",
+			func(c *Config) *bool { return &c.Calls }, onOff, formatOnOff),
 		captureSetting(),
 		urlSetting(),
 		value("push.interval", "interval", "Time between two pushes.",

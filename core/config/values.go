@@ -55,6 +55,18 @@ func oneOf(words ...string) func(string) (string, error) {
 	}
 }
 
+func onOff(s string) (bool, error) {
+	word, err := oneOf("on", "off")(s)
+	return word == "on", err
+}
+
+func formatOnOff(on bool) string {
+	if on {
+		return "on"
+	}
+	return "off"
+}
+
 func boolean(s string) (bool, error) {
 	switch s {
 	case "true":
