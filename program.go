@@ -58,10 +58,13 @@ type settings struct {
 
 func newProgram(s settings) (*program, error) {
 	p := &program{settings: s, calls: calls.New(), pushNow: make(chan struct{}, 1), log: s.log, done: make(chan error, 1)}
+	if !s.Config.Calls {
+		p.calls = nil // a nil recorder ignores everything
+	}
 	p.engine = engine.New(engine.Config{
 		Host: host(s), Version: version, Tick: s.Refresh,
 		Privileged: privileged(), Notice: notice(), Others: s.others,
-		Programs: func() []core.Program { return p.probes.Programs() },
+		Programs: func() []core.Program { return p.probes.Programs() }, Calls: p.calls.Rows,
 		Limits: engine.Limits{
 			RoutesPerProcess: s.Limits.RoutesPerProcess, SeriesPerProcess: s.Limits.SeriesPerProcess,
 			Series: s.Limits.Series, Ended: s.Limits.EndedProcesses,
@@ -83,7 +86,7 @@ func newProgram(s settings) (*program, error) {
 	reporter := &reporter{Engine: p.engine, phases: &p.watched}
 	p.supervisor = supervisor.New(supervisor.Config{
 		Specs: specs, Toggles: &core.Toggles{Choices: s.Choices()}, Reporter: reporter, Log: s.log,
-		StatePath: s.Paths.Toggles(), Recorder: p.calls,
+		StatePath: s.Paths.Toggles(), Recorder: p.calls, DryRun: s.Rehearse,
 		PushNow: func() {
 			select {
 			case p.pushNow <- struct{}{}:
