@@ -518,3 +518,46 @@ func TestW22_EventsAreCounted(t *testing.T) {
 	}
 	eventually(t, "ten events", func() bool { return d.Stats().Events == 10 })
 }
+
+// With the kernel's stream on, /proc is compared every 30 s all the same: what
+// is gone without a word has ended, what is there without a word has begun.
+func TestI26_ReconciledEvery30Seconds(t *testing.T) {
+	p := newFakeProc(t)
+	gone := p.put(100, 50, 1, "gone", "gone")
+	r := newRecorder(t)
+	d, err := New(Config{Handler: r, ProcRoot: p.root, Kernel: always, Self: nobody})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWatcher(d) // its loop is played by the test, with a clock of its own
+	if w.proc, err = openProc(p.root); err != nil {
+		t.Fatal(err)
+	}
+	defer w.proc.close()
+	w.now, w.kernel = time.Now().Add(-31*time.Second), true
+	w.kernelAt, w.usageAt = w.now.Add(time.Hour), w.now.Add(time.Hour)
+	pass := func(d time.Duration) { w.now = w.now.Add(d); w.onTime() }
+	w.starting = false
+	w.look(true)
+	pass(freshDelay)
+	for _, tr := range w.table {
+		w.tell(tr)
+	}
+	p.remove(100)
+	fresh := p.put(200, 60, 1, "fresh", "fresh")
+	pass(29 * time.Second)
+	if r.get(gone) == nil || w.table[200] != nil {
+		t.Error("looked before the time")
+	}
+	pass(time.Second)
+	if w.table[200] == nil || w.table[200].key != fresh || r.get(gone) == nil {
+		t.Error("not compared after 30 s, or the end told without waiting for the kernel's word")
+	}
+	pass(graceOfExit)
+	if e, ended := r.exit(gone); !ended || e.Known {
+		t.Errorf("the end that nobody told: %+v %v", e, ended)
+	}
+	if s := d.Stats(); s.Looks != 2 || s.Synthetic != 2 {
+		t.Errorf("%+v", s)
+	}
+}
