@@ -249,62 +249,6 @@ func TestRunTwiceIsAnError(t *testing.T) {
 	})
 }
 
-func BenchmarkToggleOneOf1000Processes(b *testing.B) {
-	s := benchmarked(b, 1000)
-	for i := 0; b.Loop(); i++ {
-		to := core.Off
-		if i%2 == 1 {
-			to = core.Auto
-		}
-		s.carryOut(core.Intent{Op: core.IntentToggle, Choice: to,
-			Key: core.ToggleKey{Kind: "requests", Scope: core.ScopeProcess, Proc: key(500)}})
-	}
-}
-
-func BenchmarkToggleGlobally1000Processes(b *testing.B) {
-	s := benchmarked(b, 1000)
-	for i := 0; b.Loop(); i++ {
-		to := core.Off
-		if i%2 == 1 {
-			to = core.Auto
-		}
-		s.carryOut(core.Intent{Op: core.IntentToggle, Choice: to,
-			Key: core.ToggleKey{Kind: "requests", Scope: core.ScopeGlobal}})
-	}
-}
-
-func BenchmarkProcessUpAndDown(b *testing.B) {
-	s := benchmarked(b, 1000)
-	p := proc(5000, "web")
-	for b.Loop() {
-		s.ProcessUp(p)
-		s.lookAtProcesses()
-		s.ProcessDown(p.ProcKey, core.Exit{}, time.Time{})
-		s.lookAtProcesses()
-	}
-}
-
-// benchmarked returns a supervisor with n processes and ten kinds whose loop
-// the benchmark plays itself.
-func benchmarked(b *testing.B, n int32) *Supervisor {
-	var specs []core.Spec
-	for _, kind := range []string{"requests", "network", "cpu", "offcpu", "disk", "memory", "tls", "files", "locks", "runtime"} {
-		specs = append(specs, (&plant{}).spec(kind))
-	}
-	s := New(Config{Specs: specs})
-	s.began.Store(true)
-	told := make(chan struct{})
-	go s.out.run(told)
-	s.begin()
-	b.Cleanup(func() { _ = s.shutdown(); close(told) })
-	for i := range n {
-		s.ProcessUp(proc(i+1, fmt.Sprint("service", i/10)))
-	}
-	s.lookAtProcesses()
-	time.Sleep(50 * time.Millisecond)
-	return s
-}
-
 func TestC16_WhatUnitsDoIsTimed(t *testing.T) {
 	r := calls.New()
 	p := &plant{attach: func(ctx context.Context, n int) (core.Parts, error) {

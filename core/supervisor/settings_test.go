@@ -364,6 +364,7 @@ func TestUpdatesAndRequestsAreCarriedOut(t *testing.T) {
 		l.up(10)
 		updates <- core.Setting{Scope: core.ScopeGlobal, Settings: core.Settings{Sampling: .1}}
 		updates <- core.Setting{Scope: "planet"}
+		synctest.Wait()
 		requests <- core.Intent{Op: core.IntentDetachAll}
 		synctest.Wait()
 		if p.tells() == 0 || p.def.Sampling != .1 || p.attached() != 0 {

@@ -42,7 +42,7 @@ func (s *Shared[K, V]) Acquire(ctx context.Context, key K) (value V, release fun
 			}
 			continue
 		case first:
-			h.err = guarded(func() (err error) { h.value, err = s.Load(ctx, key); return err })
+			h.err = outside(func() (err error) { h.value, err = s.Load(ctx, key); return err })
 			close(h.ready)
 		default:
 			if err := await(ctx, h.ready); err != nil {
@@ -94,16 +94,23 @@ func (s *Shared[K, V]) leave(ctx context.Context, key K, h *held[V]) error {
 	}
 	h.gone = make(chan struct{})
 	s.mu.Unlock()
-	<-h.ready // somebody may still be loading for users who gave up
 	var err error
 	if h.err == nil {
-		err = guarded(func() error { return s.Unload(ctx, key, h.value) })
+		err = outside(func() error { return s.Unload(ctx, key, h.value) })
 	}
 	s.mu.Lock()
 	delete(s.by, key)
 	s.mu.Unlock()
 	close(h.gone)
 	return err
+}
+
+// outside runs foreign code in a goroutine of its own, so that it cannot end
+// ours, and waits for it.
+func outside(f func() error) error {
+	p := start(nil, "", f)
+	<-p.done
+	return p.err
 }
 
 // Users returns how many use the thing of a key; 0 when there is none.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -103,6 +104,10 @@ func TestI34_FailedLoadLeavesNothingAndIsTriedAnew(t *testing.T) {
 	}
 	if err := release(t.Context()); err != nil || s.now.Load() != 0 {
 		t.Errorf("%v, %d loaded", err, s.now.Load())
+	}
+	s.Load = func(context.Context, string) (*int, error) { runtime.Goexit(); return nil, nil }
+	if _, _, err := s.Acquire(t.Context(), "x"); err == nil || len(s.by) != 0 {
+		t.Errorf("a load that ends its goroutine: %v", err)
 	}
 	s.Load = func(context.Context, string) (*int, error) { panic("boom") }
 	if _, _, err := s.Acquire(t.Context(), "x"); err == nil || !strings.Contains(err.Error(), "boom") || len(s.by) != 0 {
