@@ -49,33 +49,40 @@ func (a *socketTable) sameSockets(b *socketTable) bool {
 // It returns nil when they cannot be read.
 func (r *reader) socketTable(pid int32, netns uint64) *socketTable {
 	t := &socketTable{netns: netns, listening: make(map[uint64]listening)}
+	read := r.tcpListeners(pid, netns, t.listening) == nil || r.procListeners(pid, t.listening)
 	ephemeral := r.ephemeral()
-	read := false
-	for _, table := range [...]struct {
-		file, network string
-	}{{"net/tcp", "tcp"}, {"net/tcp6", "tcp"}, {"net/udp", "udp"}, {"net/udp6", "udp"}, {"net/unix", "unix"}} {
-		ok := r.lines(pid, table.file, func(line []byte) bool {
-			var ino uint64
-			var l listening
-			var state sockState
-			if table.network == "unix" {
-				ino, l, state = parseUnixLine(line)
-			} else {
-				ino, l, state = parseInetLine(line, table.network, ephemeral)
-			}
-			if state == sockListens {
-				t.listening[ino] = l
-			}
-			// The kernel lists listening TCP sockets before all others: with a
-			// hundred thousand connections only the first lines are read.
-			return len(t.listening) < maxListening && (table.network != "tcp" || state != sockOther)
-		})
-		read = read || ok
+	for _, file := range [...]string{"net/udp", "net/udp6"} {
+		read = r.lines(pid, file, func(line []byte) bool {
+			return t.add(parseInetLine(line, "udp", ephemeral))
+		}) || read
 	}
+	read = r.lines(pid, "net/unix", func(line []byte) bool { return t.add(parseUnixLine(line)) }) || read
 	if !read {
 		return nil
 	}
 	return t
+}
+
+func (t *socketTable) add(ino uint64, l listening, state sockState) (more bool) {
+	if state == sockListens {
+		t.listening[ino] = l
+	}
+	return len(t.listening) < maxListening
+}
+
+// procListeners reads the TCP listeners from /proc. The kernel lists them before
+// all others, so only the first lines are taken; it is the slow way all the same.
+func (r *reader) procListeners(pid int32, found map[uint64]listening) (read bool) {
+	for _, file := range [...]string{"net/tcp", "net/tcp6"} {
+		read = r.lines(pid, file, func(line []byte) bool {
+			ino, l, state := parseInetLine(line, "tcp", [2]uint16{})
+			if state == sockListens {
+				found[ino] = l
+			}
+			return state != sockOther && len(found) < maxListening
+		}) || read
+	}
+	return read
 }
 
 // lines calls visit for each line of a table but the title, until it returns false.
