@@ -40,7 +40,7 @@ func TestI30_SkippedQuietlyAndOnce(t *testing.T) {
 	p := newFakeProc(t)
 	key := p.put(100, 50, 1, "sh", "sh", "run.sh")
 	d, r := start(t, Config{ProcRoot: p.root, Kernel: always, Selection: Selection{Include: []string{"name=mail"}}})
-	eventually(t, "skipped", func() bool { q := r.get(key); return q != nil && q.Skip == "not included by any rule" && q.Unit != "" })
+	eventually(t, "skipped", func() bool { q := r.get(key); return q != nil && q.Skip == "not included by any rule" && q.Unit != "" && d.Stats().Profiled == 2 })
 	before, profiled := r.history(key), d.Stats().Profiled
 	time.Sleep(100 * time.Millisecond)
 	if r.history(key) != before || d.Stats().Profiled != profiled {
