@@ -25,19 +25,35 @@ func TestMain(m *testing.M) {
 	if dir == "" {
 		os.Exit(m.Run())
 	}
-	d, err := OpenDisk(dir, nil)
-	if err == nil {
-		var g *Gateway
-		if g, err = New(Config{Store: d}); err == nil {
-			var l net.Listener
-			if l, err = net.Listen("tcp", "127.0.0.1:0"); err == nil {
-				fmt.Println(l.Addr(), d.Quarantined())
-				err = g.Serve(context.Background(), l)
-			}
-		}
-	}
-	fmt.Fprintln(os.Stderr, err)
+	fmt.Fprintln(os.Stderr, beGateway(dir))
 	os.Exit(1)
+}
+
+// inMemory as directory makes a gateway without a store.
+const inMemory = "memory"
+
+func beGateway(dir string) error {
+	c, quarantined := Config{Limits: Limits{Body: CommandBody}}, int64(0)
+	if dir != inMemory {
+		d, err := OpenDisk(dir, nil)
+		if err != nil {
+			return err
+		}
+		c.Store = d
+	}
+	g, err := New(c)
+	if err != nil {
+		return err
+	}
+	if d, ok := c.Store.(*DiskStore); ok {
+		quarantined = d.Quarantined()
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	fmt.Println(l.Addr(), quarantined)
+	return g.Serve(context.Background(), l)
 }
 
 // child is a gateway in a process of its own.
@@ -128,6 +144,7 @@ func (p *pusher) check(t *testing.T, have series) {
 // TestChaosKill kills the gateway at random points: nothing acknowledged is
 // lost, nothing torn is accepted. VITALS_CHAOS_ROUNDS sets how often.
 func TestChaosKill(t *testing.T) {
+	t.Parallel()
 	rounds := 25
 	if s := os.Getenv("VITALS_CHAOS_ROUNDS"); s != "" {
 		rounds, _ = strconv.Atoi(s)
@@ -153,7 +170,7 @@ func TestChaosKill(t *testing.T) {
 		for _, p := range pushers {
 			wait.Go(func() { p.run(s, stop) })
 		}
-		time.Sleep(time.Duration(rng.IntN(40_000)) * time.Microsecond)
+		time.Sleep(time.Duration(rng.IntN(80_000)) * time.Microsecond)
 		_ = cmd.Process.Kill()
 		close(stop)
 		wait.Wait()

@@ -220,10 +220,11 @@ func TestP31_ACheckCostsWhatWasPushed(t *testing.T) {
 		slices.Sort(all)
 		return all[len(all)/2]
 	}
-	small, large := median(filled(t, 1000)), median(filled(t, 200_000))
-	t.Logf("one line: %v with 1,000 series, %v with 200,000", small, large)
+	// The benchmark does it with 200,000.
+	small, large := median(filled(t, 1000)), median(filled(t, 50_000))
+	t.Logf("one line: %v with 1,000 series, %v with 50,000", small, large)
 	if large > 2*time.Millisecond || large > 10*small {
-		t.Errorf("%v with 200,000 series, %v with 1,000", large, small)
+		t.Errorf("%v with 50,000 series, %v with 1,000", large, small)
 	}
 	// And it is a check all the same.
 	g := filled(t, 10_000)
@@ -236,6 +237,7 @@ func TestP31_ACheckCostsWhatWasPushed(t *testing.T) {
 }
 
 func TestP32_TimeToLive(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := start(t, Config{Store: disk(t, dir), TTL: time.Hour})
 	s.want(200, "PUT", "/metrics/job/short", "a 1\n", "X-Push-TTL", "300ms")
@@ -381,6 +383,7 @@ func TestCurlPushes(t *testing.T) {
 
 // Prometheus scrapes ours: every series arrives, honoring the labels pushed.
 func TestPrometheusScrapes(t *testing.T) {
+	t.Parallel()
 	bin, addr, dir := program(t, "prometheus"), freeAddr(t), t.TempDir()
 	s := start(t, Config{})
 	s.want(200, "PUT", "/metrics/job/batch/zone/z", "# TYPE rows_total counter\nrows_total{table=\"a\"} 7\n# TYPE odd counter\nodd 1\n# TYPE took summary\ntook{quantile=\"0.5\"} 2\ntook_sum 4\ntook_count 2\n")
