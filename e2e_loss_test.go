@@ -48,6 +48,34 @@ func TestCountedPlusLostIsTheTruth(t *testing.T) {
 	}
 }
 
+// A loss is on the screen and in the metrics, the same number.
+func TestLossIsOnScreenAndInTheMetrics(t *testing.T) {
+	needRoot(t)
+	truth := startTruth(t, "127.0.0.1:0")
+	gw := startGateway(t, freePort(t))
+	config := writeConfig(t, "limits:\n  requests_ring: 4KiB\n")
+	term := openTerminal(t, 120, 36)
+	// Below a shell without job control, so that nobody takes note of the stop.
+	term.run(fmt.Sprintf("sh -c '%s --ui --push %s --interval 1s --instance e2e --config %s --include pid=%d; true'",
+		binary(t, "vitals"), gw.url, config, truth.Process.Pid))
+	gw.waitAttached("e2e")
+	pid := term.pid()
+	syscall.Kill(pid, syscall.SIGSTOP)
+	startLoad(t, "-addr", truth.addr, "-old", "0", "-new", "4", "-requests", "20000").finish(time.Minute)
+	syscall.Kill(pid, syscall.SIGCONT)
+	var pushed string
+	until(t, 15*time.Second, "the loss is pushed", func() bool {
+		for line := range strings.Lines(fetch(gw.url + "/metrics")) {
+			if strings.HasPrefix(line, "vitals_events_lost_total{") && strings.Contains(line, `reason="requests"`) {
+				pushed = strings.Fields(line)[len(strings.Fields(line))-1]
+			}
+		}
+		return pushed != "" && pushed != "0"
+	})
+	t.Logf("pushed %s lost", pushed)
+	term.waitMatch(`lost +[1-9]`)
+}
+
 func writeConfig(t *testing.T, text string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "config.yaml")

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -25,7 +26,16 @@ func openTerminal(t *testing.T, width, height int) *terminal {
 	term := &terminal{t, fmt.Sprintf("vitals-e2e-%d", time.Now().UnixNano())}
 	term.tmux("-f", "/dev/null", "new-session", "-d", "-s", "e2e", "-x", strconv.Itoa(width), "-y", strconv.Itoa(height),
 		"env", "PS1=prompt$ ", "TERM=screen-256color", "LC_ALL=C.UTF-8", "XDG_CONFIG_HOME="+t.TempDir(), "XDG_STATE_HOME="+t.TempDir(), "sh")
-	t.Cleanup(func() { exec.Command("tmux", "-L", term.socket, "kill-server").Run() })
+	t.Cleanup(func() {
+		exec.Command("tmux", "-L", term.socket, "kill-server").Run()
+		// The program is told by a hang-up and takes its leave: it writes its state.
+		for range 100 {
+			if exec.Command("pgrep", "-f", filepath.Join(built.dir, "vitals")+".*").Run() != nil {
+				return
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+	})
 	term.waitFor("prompt$")
 	return term
 }
@@ -72,19 +82,19 @@ func (m *terminal) waitMatch(pattern string) string {
 	return ""
 }
 
-// pid returns the pid of the vitals that runs in the terminal.
-func (m *terminal) pid() int {
+// pid returns the pid of the vitals that runs in the terminal, below the shell.
+func (m *terminal) pid() (pid int) {
 	m.t.Helper()
-	shell := strings.TrimSpace(m.tmux("display-message", "-p", "-t", "e2e", "#{pane_pid}"))
-	var pid int
+	parents := []string{strings.TrimSpace(m.tmux("display-message", "-p", "-t", "e2e", "#{pane_pid}"))}
 	until(m.t, 5*time.Second, "vitals runs in the terminal", func() bool {
-		out, _ := exec.Command("ps", "-o", "pid=,comm=", "--ppid", shell).Output()
+		out, _ := exec.Command("ps", "-o", "pid=,comm=", "--ppid", strings.Join(parents, ",")).Output()
 		for line := range strings.Lines(string(out)) {
 			var comm string
 			fmt.Sscan(line, &pid, &comm)
 			if comm == "vitals" {
 				return true
 			}
+			parents = append(parents, strconv.Itoa(pid))
 		}
 		return false
 	})

@@ -119,10 +119,7 @@ func (p *program) start(ctx context.Context) {
 		p.run(ctx, "discovery", p.discover.Run),
 		p.run(ctx, "cost meter", p.probes.Run),
 	}
-	go func() {
-		p.attached(ctx)
-		debug.FreeOSMemory() // attaching reads the kernel's types: tens of MiB that are never needed again
-	}()
+	go p.giveBack(ctx)
 	go func() {
 		var errs []error
 		for _, f := range feeders {
@@ -131,6 +128,20 @@ func (p *program) start(ctx context.Context) {
 		stopEngine()
 		p.done <- errors.Join(append(errs, <-engineDone)...)
 	}()
+}
+
+// giveBack returns memory to the system that is not needed any more: attaching
+// reads the kernel's types and the first look reads every process, tens of MiB
+// that the runtime would keep. Each time costs some milliseconds.
+func (p *program) giveBack(ctx context.Context) {
+	p.attached(ctx)
+	for pause := 10 * time.Second; ; pause = time.Minute {
+		debug.FreeOSMemory()
+		wait(ctx, pause)
+		if ctx.Err() != nil {
+			return
+		}
+	}
 }
 
 // stop detaches everything and waits for it; the error names what could not be.
