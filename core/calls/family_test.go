@@ -91,7 +91,7 @@ func TestC09_PanicOfTheCallIsCountedAndGoesOn(t *testing.T) {
 	}
 }
 
-// As many calls at once as made the reference's 24-bit keys collide: every end
+// So many calls at once that keys of 24 random bits would collide: every end
 // finds its begin.
 func TestC10_NoTwoCallsAreTakenForOne(t *testing.T) {
 	const callers, each = 8, 29_000
