@@ -18,6 +18,10 @@ const (
 // thousand series then takes no more memory than a small one.
 const partMetrics = 256
 
+// maxMessage bounds what is decoded at once: a single metric, or all of a family
+// but its metrics. Decoded it takes many times that.
+const maxMessage = 1 << 20
+
 // wire leaves out what the model does not know.
 var wire = proto.UnmarshalOptions{DiscardUnknown: true}
 
@@ -48,7 +52,7 @@ func decodeHead(message []byte) (head *dto.MetricFamily, metrics int, err error)
 		} else {
 			plain = append(plain, whole...)
 		}
-		return nil
+		return sized(plain)
 	})
 	if err != nil {
 		return nil, 0, err
@@ -69,6 +73,9 @@ func decodeParts(head *dto.MetricFamily, message []byte, left int, visit func(*d
 		if value == nil {
 			return fmt.Errorf("%s: a metric is not a message", head.GetName())
 		}
+		if err := sized(value); err != nil {
+			return fmt.Errorf("%s: %w", head.GetName(), err)
+		}
 		m := &dto.Metric{}
 		if err := wire.Unmarshal(value, m); err != nil {
 			return fmt.Errorf("%s: %w", head.GetName(), err)
@@ -83,6 +90,13 @@ func decodeParts(head *dto.MetricFamily, message []byte, left int, visit func(*d
 		return visit(full)
 	})
 	return err
+}
+
+func sized(message []byte) error {
+	if len(message) > maxMessage {
+		return fmt.Errorf("a message of %d bytes, at most %d are taken", len(message), maxMessage)
+	}
+	return nil
 }
 
 // fields calls f with each field: its whole bytes, and its content when it is

@@ -26,7 +26,6 @@ import (
 type intake struct {
 	limits  Limits
 	timeout time.Duration
-	utf8    bool
 	held    atomic.Int64 // bytes of bodies in memory
 }
 
@@ -88,8 +87,27 @@ func (in *intake) fill(ctx context.Context, w http.ResponseWriter, r *http.Reque
 	if b.data, err = in.decompress(r.Header.Get("Content-Encoding"), raw, hold); err != nil {
 		return err
 	}
-	b.format, err = formatOf(r.Header.Get("Content-Type"), b.data)
-	return err
+	if b.format, err = formatOf(r.Header.Get("Content-Type"), b.data); err != nil {
+		return err
+	}
+	need := decodeCost(b.format, b.data)
+	if need > in.limits.InFlight {
+		return &refusal{status: http.StatusRequestEntityTooLarge,
+			err: fmt.Errorf("decoding takes about %d bytes of memory, at most %d are given: push in parts, or as protobuf: %w", need, in.limits.InFlight, ErrTooLarge)}
+	}
+	return hold(need)
+}
+
+// decodeCost estimates the memory that decoding takes: of text and JSON the
+// whole is built at once, of protobuf a part.
+func decodeCost(f codec.Format, data []byte) int64 {
+	switch f {
+	case codec.Text, codec.OpenMetrics:
+		return 400 * int64(bytes.Count(data, []byte{'\n'}))
+	case codec.JSON:
+		return 400 * int64(bytes.Count(data, []byte{'{'}))
+	}
+	return 0
 }
 
 // readError keeps our own refusals and makes the rest the sender's fault.

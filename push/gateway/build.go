@@ -45,6 +45,7 @@ type builder struct {
 
 	families map[string]*family
 	series   int
+	parts    int
 	stamped  int    // metrics with timestamps
 	first    string // of them
 	err      error  // the first inconsistency
@@ -84,6 +85,7 @@ func byName(a, b *dto.LabelPair) int { return strings.Compare(a.GetName(), b.Get
 // comes before everything else that may be wrong.
 func (b *builder) build(f codec.Format, data []byte) ([]*family, error) {
 	err := codec.Decode(f, data, codec.Options{UTF8Names: b.scheme == model.UTF8Validation}, func(part *dto.MetricFamily) error {
+		b.parts++
 		if err := b.add(part); err != nil && b.err == nil {
 			b.err = err
 		}
@@ -114,6 +116,9 @@ func (b *builder) build(f codec.Format, data []byte) ([]*family, error) {
 func (b *builder) tooMany() error {
 	if n := len(b.families); n > b.limits.PushFamilies {
 		return exceeded("families in one push or more", n, b.limits.PushFamilies)
+	}
+	if most := b.limits.PushFamilies + b.limits.PushSeries; b.parts > most {
+		return exceeded("parts of families in one push or more", b.parts, most)
 	}
 	if b.series > b.limits.PushSeries {
 		return exceeded("series in one push or more", b.series, b.limits.PushSeries)

@@ -50,6 +50,9 @@ func OpenDisk(dir string, log *slog.Logger) (*DiskStore, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("store %s: %w", dir, err)
 	}
+	if err := syncDir(filepath.Dir(filepath.Clean(dir))); err != nil { // it may be new there
+		return nil, fmt.Errorf("store %s: %w", dir, err)
+	}
 	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("store %s: %w", dir, err)

@@ -68,13 +68,15 @@ type Config struct {
 type Limits struct {
 	Body         int64 // bytes of a request as sent, 1,024,000
 	Decompressed int64 // bytes of a request decompressed, 8 x Body
-	InFlight     int64 // bytes of all bodies held at one time, 4 x Decompressed, 1 MiB at least
-	Queue        int   // changes that wait for the writer, 1000
+	// InFlight is about how much memory all bodies that are being read may take,
+	// decoding included: 8 x Decompressed, from 64 MiB to 1 GiB.
+	InFlight int64
+	Queue    int // changes that wait for the writer, 1000
 
 	Groups       int // 100,000
 	Series       int // of all groups, 5,000,000
 	PushFamilies int // of one push, 10,000
-	PushSeries   int // of one push, 1,000,000
+	PushSeries   int // of one push, 500,000
 	Labels       int // of one series, grouping labels included, 64
 	Name         int // bytes of a name, 512
 	Value        int // bytes of a label value or help text, 8192
@@ -92,12 +94,12 @@ const (
 func (l Limits) withDefaults() Limits {
 	set(&l.Body, DefaultBody)
 	set(&l.Decompressed, 8*l.Body)
-	set(&l.InFlight, max(4*l.Decompressed, 1<<20))
+	set(&l.InFlight, min(max(8*l.Decompressed, 64<<20), 1<<30))
 	set(&l.Queue, 1000)
 	set(&l.Groups, 100_000)
 	set(&l.Series, 5_000_000)
 	set(&l.PushFamilies, 10_000)
-	set(&l.PushSeries, 1_000_000)
+	set(&l.PushSeries, 500_000)
 	set(&l.Labels, 64)
 	set(&l.Name, 512)
 	set(&l.Value, 8192)
@@ -148,7 +150,7 @@ func New(c Config) (*Gateway, error) {
 	}
 	g := &Gateway{
 		Config: c, started: time.Now(), origin: http.NewCrossOriginProtection(),
-		intake: intake{limits: c.Limits, timeout: c.Timeout, utf8: c.UTF8Names},
+		intake: intake{limits: c.Limits, timeout: c.Timeout},
 		state:  newState(!c.Unchecked, c.Limits), queue: make(chan *change, c.Limits.Queue),
 		stop: make(chan struct{}), stopped: make(chan struct{}),
 	}

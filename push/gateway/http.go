@@ -203,7 +203,7 @@ func (g *Gateway) ttl(header string) (time.Duration, error) {
 // tell gives sinks what was pushed. Decoding it again is the price of keeping
 // what is stored and what is sent on apart.
 func (g *Gateway) tell(ctx context.Context, key Key, method string, b *body) {
-	m, err := message(b, g.UTF8Names, g.Transforms, g.Format)
+	m, err := message(b, g.UTF8Names, g.Limits, g.Transforms, g.Format)
 	m.Key, m.Method = key, method
 	for _, s := range g.Sinks {
 		failure := err
@@ -270,12 +270,17 @@ func (g *Gateway) quit(w http.ResponseWriter, r *http.Request) {
 }
 
 // collectFamilies decodes a body into whole families.
-func collectFamilies(b *body, utf8Names bool) ([]*dto.MetricFamily, error) {
+func collectFamilies(b *body, utf8Names bool, l Limits) ([]*dto.MetricFamily, error) {
 	var out []*dto.MetricFamily
+	series := 0
 	at := map[string]*dto.MetricFamily{}
 	err := codec.Decode(b.format, b.data, codec.Options{UTF8Names: utf8Names}, func(part *dto.MetricFamily) error {
 		f := at[part.GetName()]
-		switch {
+		switch series += len(part.Metric); {
+		case series > l.PushSeries:
+			return exceeded("series in one push or more", series, l.PushSeries)
+		case len(out) > l.PushFamilies:
+			return exceeded("families in one push or more", len(out), l.PushFamilies)
 		case f == nil:
 			at[part.GetName()] = part
 			out = append(out, part)

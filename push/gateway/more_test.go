@@ -446,7 +446,7 @@ func TestExpositionFormats(t *testing.T) {
 			if !ok || got != format {
 				t.Errorf("%q: %s", accept, r.header.Get("Content-Type"))
 			}
-			families, err := collectFamilies(&body{data: data, format: got}, false)
+			families, err := collectFamilies(&body{data: data, format: got}, false, (Limits{}).withDefaults())
 			if err != nil {
 				t.Fatalf("%q %s: %v", accept, encoding, err)
 			}
@@ -560,7 +560,7 @@ func FuzzPush(f *testing.F) {
 			if err := writeSections(&b, out, all); err != nil {
 				t.Fatalf("%v: %v", out, err)
 			}
-			if _, err := collectFamilies(&body{data: b.Bytes(), format: out}, false); err != nil {
+			if _, err := collectFamilies(&body{data: b.Bytes(), format: out}, false, (Limits{}).withDefaults()); err != nil {
 				t.Fatalf("%v cannot be read back: %v\n%s", out, err, b.Bytes())
 			}
 		}

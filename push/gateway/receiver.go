@@ -17,7 +17,10 @@ import (
 // Receiver is an http.Handler that keeps nothing: a push to any path is decoded,
 // transformed, encoded and given to a sink. It is what a collector of usage
 // figures needs; a Gateway is what Prometheus needs.
-type Receiver struct{ r receiver }
+type Receiver struct {
+	ReceiverConfig
+	intake intake
+}
 
 // ReceiverConfig describes a Receiver. Sink is required.
 type ReceiverConfig struct {
@@ -32,11 +35,6 @@ type ReceiverConfig struct {
 	UTF8Names bool
 }
 
-type receiver struct {
-	ReceiverConfig
-	intake intake
-}
-
 // NewReceiver makes a receiver.
 func NewReceiver(c ReceiverConfig) (*Receiver, error) {
 	if c.Sink == nil {
@@ -49,21 +47,19 @@ func NewReceiver(c ReceiverConfig) (*Receiver, error) {
 		c.Transforms = []transform.Func{transform.AddTimestamps(nil)}
 	}
 	c.Limits = c.Limits.withDefaults()
-	r := &Receiver{receiver{ReceiverConfig: c}}
-	r.r.intake.limits, r.r.intake.timeout, r.r.intake.utf8 = c.Limits, c.Timeout, c.UTF8Names
-	return r, nil
+	return &Receiver{ReceiverConfig: c, intake: intake{limits: c.Limits, timeout: c.Timeout}}, nil
 }
 
 // ServeHTTP takes POST and PUT alike and answers 202.
-func (rc *Receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (c *Receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	const allow = "GET, HEAD, PUT, POST"
 	var err error
 	switch r.Method {
 	case http.MethodPost, http.MethodPut:
-		err = rc.r.take(w, r)
+		err = c.take(w, r)
 	case http.MethodGet, http.MethodHead:
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		fmt.Fprintf(w, "This address takes metrics by POST and PUT, up to %d bytes.\nContent types: %s\nContent encodings: %s\n", rc.r.Limits.Body, codec.Accepted, encodings)
+		fmt.Fprintf(w, "This address takes metrics by POST and PUT, up to %d bytes.\nContent types: %s\nContent encodings: %s\n", c.Limits.Body, codec.Accepted, encodings)
 		return
 	default:
 		err = &refusal{status: http.StatusMethodNotAllowed, allow: allow, err: fmt.Errorf("this address takes %s", allow)}
@@ -75,7 +71,7 @@ func (rc *Receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusAccepted)
 }
 
-func (c *receiver) take(w http.ResponseWriter, r *http.Request) error {
+func (c *Receiver) take(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := context.WithTimeout(r.Context(), c.Timeout)
 	defer cancel()
 	b, err := c.intake.read(ctx, w, r)
@@ -83,7 +79,7 @@ func (c *receiver) take(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer b.release()
-	m, err := message(b, c.UTF8Names, c.Transforms, c.Format)
+	m, err := message(b, c.UTF8Names, c.Limits, c.Transforms, c.Format)
 	if err != nil {
 		return err
 	}
@@ -99,8 +95,8 @@ func (c *receiver) take(w http.ResponseWriter, r *http.Request) error {
 
 // message is a body as a sink gets it. Timestamps are refused before any
 // transform can add some.
-func message(b *body, utf8Names bool, transforms []transform.Func, format codec.Format) (Message, error) {
-	families, err := collectFamilies(b, utf8Names)
+func message(b *body, utf8Names bool, l Limits, transforms []transform.Func, format codec.Format) (Message, error) {
+	families, err := collectFamilies(b, utf8Names, l)
 	if err != nil {
 		return Message{}, err
 	}

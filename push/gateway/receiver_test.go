@@ -70,7 +70,7 @@ func takers(t *testing.T, l Limits, f func(s *server, path string, ok int, store
 	f(rc, "/any/path", 202, func() int {
 		n := 0
 		for _, m := range k.messages() {
-			families, err := collectFamilies(&body{data: m.Body, format: m.Format}, false)
+			families, err := collectFamilies(&body{data: m.Body, format: m.Format}, false, (Limits{}).withDefaults())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -357,7 +357,7 @@ func TestT19_T65_DefaultsOfTransformsAndFormat(t *testing.T) {
 		if got.Format != f {
 			t.Errorf("came as %v, was written as %v", f, got.Format)
 		}
-		families, err := collectFamilies(&body{data: got.Body, format: got.Format}, false)
+		families, err := collectFamilies(&body{data: got.Body, format: got.Format}, false, (Limits{}).withDefaults())
 		if err != nil || families[0].Metric[0].GetTimestampMs() < before {
 			t.Errorf("no timestamp was added: %v, %v", families, err)
 		}
@@ -367,6 +367,31 @@ func TestT19_T65_DefaultsOfTransformsAndFormat(t *testing.T) {
 	if got := string(k.messages()[0].Body); strings.Contains(got, "a 1 ") {
 		t.Errorf("explicitly no transform: %q", got)
 	}
+}
+
+// What is small as sent, and decompressed, may be large decoded.
+func TestDecodingIsBoundedInMemory(t *testing.T) {
+	takers(t, Limits{Body: 1 << 20, Decompressed: 8 << 20, InFlight: 16 << 20}, func(s *server, path string, ok int, stored func() int) {
+		for _, c := range []struct {
+			kind string
+			body []byte
+			code int
+		}{
+			{"text/plain", bytes.Repeat([]byte("a 1\n"), 1<<20), 413},
+			{"application/json", append(append([]byte(`[{"metric":[`), bytes.Repeat([]byte(`{},`), 1<<20)...), `{}]}]`...), 413},
+			{contentProtobuf, append(binary.AppendUvarint(nil, 2<<20), bytes.Repeat([]byte{0x0a, 0}, 1<<20)...), 400},
+		} {
+			if r := s.do("POST", path, zip(t, "gzip", c.body), "Content-Encoding", "gzip", "Content-Type", c.kind); r.code != c.code {
+				t.Errorf("%s: %s: %d %s", s.name, c.kind, r.code, r.text)
+			}
+		}
+	})
+	// Families without anything are cheap to send and must be cheap to refuse.
+	few := Limits{Decompressed: 8 << 20, PushFamilies: 10, PushSeries: 10}
+	rc, _ := receive(t, ReceiverConfig{Limits: few})
+	rc.want(422, "POST", "/", zip(t, "gzip", append(binary.AppendUvarint(nil, 2<<20), bytes.Repeat([]byte{0x22, 0}, 1<<20)...)), "Content-Encoding", "gzip", "Content-Type", contentProtobuf)
+	s := start(t, Config{Limits: few})
+	s.want(422, "POST", "/metrics/job/j", zip(t, "gzip", make([]byte, 8<<20)), "Content-Encoding", "gzip", "Content-Type", contentProtobuf)
 }
 
 func TestT66_DefaultLimits(t *testing.T) {
@@ -440,8 +465,10 @@ func TestT69_ErrorsAreRecognised(t *testing.T) {
 	if !errors.Is(err, ErrTooLarge) {
 		t.Errorf("%v is not ErrTooLarge", err)
 	}
-	rc := &receiver{ReceiverConfig: ReceiverConfig{Sink: &kept{}, Timeout: time.Second}}
-	rc.intake.limits = (Limits{}).withDefaults()
+	rc, err := NewReceiver(ReceiverConfig{Sink: &kept{}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	err = rc.take(rec, httptest.NewRequest(http.MethodPut, "/", strings.NewReader("a 1 5\n")))
 	if !errors.Is(err, ErrMetricsTimestampPresent) {
 		t.Errorf("%v is not ErrMetricsTimestampPresent", err)

@@ -29,6 +29,9 @@ const DefaultAddr = "127.0.0.1:9091"
 // Serve answers on l until ctx ends, then finishes the requests that run,
 // applies what waits and closes the store. It closes l.
 func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
+	if a, ok := l.Addr().(*net.TCPAddr); ok && !a.IP.IsLoopback() {
+		g.Log.Warn("whoever reaches this address can push and delete: put a proxy with authentication in front, or a firewall", "address", a.String())
+	}
 	server := &http.Server{
 		Handler: g, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
 		ReadTimeout:  headerTimeout + g.Timeout, // of bodies that nobody reads, too
