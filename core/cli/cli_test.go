@@ -288,6 +288,12 @@ func TestOptionsArriveParsed(t *testing.T) {
 	}
 }
 
+func TestT70_TheIntervalDefaultsTo15s(t *testing.T) {
+	if _, _, stderr, got := newFixture(t).run("--push", "http://h"); got.opts == nil || got.opts.Push.Interval != 15*time.Second {
+		t.Errorf("%+v, %q", got.opts, stderr)
+	}
+}
+
 func TestGatewayOptionsArriveParsed(t *testing.T) {
 	f := newFixture(t)
 	_, _, stderr, got := f.run("gateway", "--listen", "[::1]:0", "--store", "disk:/x/y:z", "--ttl", "24h", "--timeout", "2s", "--max-body", "64KiB",

@@ -98,7 +98,11 @@ func (a *app) loadGateway(cmd *cobra.Command) (*Options, error) {
 func gatewayOptions(cmd *cobra.Command) (*GatewayOptions, error) {
 	f := cmd.Flags()
 	g := &GatewayOptions{Flags: map[string]string{}}
-	f.VisitAll(func(f *pflag.Flag) { g.Flags[f.Name] = f.Value.String() })
+	f.VisitAll(func(f *pflag.Flag) {
+		if f.Name != "help" {
+			g.Flags[f.Name] = f.Value.String()
+		}
+	})
 	g.Unchecked, _ = f.GetBool("unchecked")
 	g.UTF8Names, _ = f.GetBool("utf8-names")
 	g.Admin, _ = f.GetBool("enable-admin")

@@ -1,0 +1,114 @@
+package gateway
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	clientpush "github.com/prometheus/client_golang/prometheus/push"
+	"github.com/prometheus/common/expfmt"
+)
+
+func TestClientGolangPushes(t *testing.T) {
+	sides(t, func(s *server) {
+		reg := prometheus.NewRegistry()
+		c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "runs_total", Help: "Runs."}, []string{"kind"})
+		h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "run_seconds", Help: "Time."})
+		g := prometheus.NewGauge(prometheus.GaugeOpts{Name: "last", Help: "Last."})
+		reg.MustRegister(c, h, g)
+		c.WithLabelValues("full").Add(3)
+		h.Observe(0.2)
+		p := clientpush.New(s.url, "my/job").Grouping("zone", "").Grouping("path", "a b").Gatherer(reg)
+		if err := p.Push(); err != nil {
+			t.Fatal(s.name, err)
+		}
+		key := `instance="",job="my/job",`
+		c.Reset()
+		if err := p.Add(); err != nil {
+			t.Fatal(s.name, err)
+		}
+		if v := s.series()["runs_total{"+key+`kind="full",path="a+b",zone=""}`] + s.series()["runs_total{"+key+`kind="full",path="a b",zone=""}`]; v != 3 {
+			t.Errorf("%s: %v", s.name, s.series())
+		}
+		if err := clientpush.New(s.url, "my/job").Grouping("zone", "").Grouping("path", "a b").Format(expfmt.NewFormat(expfmt.TypeTextPlain)).Collector(g).Push(); err != nil {
+			t.Fatal(s.name, err)
+		}
+		if err := p.Delete(); err != nil {
+			t.Fatal(s.name, err)
+		}
+		eventually(t, s.name+" to be empty", func() bool { return len(s.series()) == 0 })
+		bad := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "runs_total", Help: "x"}, func() float64 { return 1 })
+		if err := clientpush.New(s.url, "one").Collector(c).Push(); err != nil {
+			t.Fatal(s.name, err)
+		}
+		c.WithLabelValues("x").Inc()
+		_ = clientpush.New(s.url, "one").Collector(c).Push()
+		if err := clientpush.New(s.url, "two").Collector(bad).Push(); err == nil {
+			t.Errorf("%s: a clash of types was taken", s.name)
+		}
+	})
+}
+
+func TestCurlPushes(t *testing.T) {
+	bin := program(t, "curl")
+	sides(t, func(s *server) {
+		curl := func(in string, args ...string) string {
+			t.Helper()
+			cmd := exec.Command(bin, append([]string{"-sS", "--fail-with-body", "-m", "20", "-w", "%{http_code}", "-o", os.DevNull}, args...)...)
+			cmd.Stdin = strings.NewReader(in)
+			out, err := cmd.CombinedOutput()
+			if err != nil {
+				t.Errorf("%s: curl %v: %v %s", s.name, args, err, out)
+			}
+			return string(out)
+		}
+		curl("some_metric 3.14\n", "--data-binary", "@-", s.url+"/metrics/job/some_job")
+		curl("# TYPE some_metric untyped\nsome_metric{label=\"val1\"} 42\n# TYPE another_metric gauge\n# HELP another_metric Just an example.\nanother_metric 2398.283\n",
+			"--data-binary", "@-", s.url+"/metrics/job/some_job/instance/some_instance")
+		s.wantSeries(false, series{`some_metric{instance="",job="some_job"}`: 3.14,
+			`some_metric{instance="some_instance",job="some_job",label="val1"}`: 42, `another_metric{instance="some_instance",job="some_job"}`: 2398.283})
+		curl("", "-X", "DELETE", s.url+"/metrics/job/some_job/instance/some_instance")
+		if code := curl("", "-X", "DELETE", s.url+"/metrics/job/some_job"); code != "202" {
+			t.Errorf("%s: %s", s.name, code)
+		}
+		curl("a 1\n", "--data-binary", "@-", s.url+"/metrics/job/j")
+		curl("", "-X", "PUT", s.url+"/api/v1/admin/wipe")
+		eventually(t, s.name+" to be empty", func() bool { return len(s.series()) == 0 })
+	})
+}
+
+func TestPrometheusScrapes(t *testing.T) {
+	t.Parallel()
+	bin, addr, dir := program(t, "prometheus"), freeAddr(t), t.TempDir()
+	s := start(t, Config{})
+	s.want(200, "PUT", "/metrics/job/batch/zone/z", "# TYPE rows_total counter\nrows_total{table=\"a\"} 7\n# TYPE odd counter\nodd 1\n# TYPE took summary\ntook{quantile=\"0.5\"} 2\ntook_sum 4\ntook_count 2\n")
+	file := dir + "/prometheus.yml"
+	os.WriteFile(file, fmt.Appendf(nil, "global: {scrape_interval: 200ms}\nscrape_configs: [{job_name: gw, honor_labels: true, static_configs: [{targets: [%q]}]}]\n", strings.TrimPrefix(s.url, "http://")), 0o600)
+	run(t, "http://"+addr+"/-/ready", bin, "--config.file="+file, "--storage.tsdb.path="+dir+"/data", "--web.listen-address="+addr, "--log.level=error")
+	p := &server{t: t, name: "prometheus", url: "http://" + addr}
+	query := func(q string) string { return p.do("GET", "/api/v1/query?query="+q, nil).text }
+	eventually(t, "the series to arrive", func() bool { return strings.Contains(query("rows_total"), `"7"`) })
+	mustContain(t, query("rows_total"), `"zone":"z"`, `"job":"batch"`, `"table":"a"`)
+	mustContain(t, query("odd"), `"1"`)
+	mustContain(t, query("took"), `"quantile":"0.5"`)
+	mustContain(t, query("push_time_seconds"), `"job":"batch"`)
+	mustContain(t, query("up"), `"1"`)
+}
+
+// promtool finds nothing wrong with our own metrics.
+
+func TestPromtoolIsContent(t *testing.T) {
+	bin := program(t, "promtool")
+	s := start(t, Config{})
+	s.want(200, "PUT", "/metrics/job/j", "# HELP rows_total Rows.\n# TYPE rows_total counter\nrows_total 1\n", "X-Push-TTL", "20ms")
+	eventually(t, "a tombstone", func() bool { return s.own("group_expired_time_seconds") > 0 })
+	s.want(200, "PUT", "/metrics/job/j", "# HELP rows_total Rows.\n# TYPE rows_total counter\nrows_total 1\n")
+	cmd := exec.Command(bin, "check", "metrics")
+	cmd.Stdin = strings.NewReader(s.do("GET", "/metrics", nil).text)
+	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("%v: %s", err, out)
+	}
+}
