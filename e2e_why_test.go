@@ -3,8 +3,11 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"os/exec"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -51,5 +54,17 @@ func TestWhyOfARealProcess(t *testing.T) {
 		if k.State != "off" || !k.On {
 			t.Errorf("%+v", k)
 		}
+	}
+}
+
+// Without privilege a rehearsal says what it lacks.
+func TestI65_DryRunWithoutPrivilege(t *testing.T) {
+	needRoot(t)
+	cmd := exec.Command(binary(t, "vitals"), "why", strconv.Itoa(os.Getpid()), "--dry-run")
+	cmd.Env, cmd.Dir = []string{"PATH=" + os.Getenv("PATH")}, "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "requests     unsupported, on by default") || !strings.Contains(string(out), "sudo") {
+		t.Errorf("%v\n%s", err, out)
 	}
 }

@@ -36,6 +36,7 @@ type program struct {
 	pushNow    chan struct{}
 	log        *slog.Logger
 	calls      *calls.Recorder
+	pushes     *calls.Tracker
 
 	watched phases
 	cancel  context.CancelFunc // of everything but the engine
@@ -61,6 +62,7 @@ func newProgram(s settings) (*program, error) {
 	if !s.Config.Calls {
 		p.calls = nil // a nil recorder ignores everything
 	}
+	p.pushes = calls.NewTracker(p.calls, time.Minute, time.Minute)
 	p.engine = engine.New(engine.Config{
 		Host: host(s), Version: version, Tick: s.Refresh,
 		Privileged: privileged(), Notice: notice(), Others: s.others,
@@ -76,6 +78,9 @@ func newProgram(s settings) (*program, error) {
 	})
 	specs := p.probes.Specs()
 	p.engine.Kinds(kinds(specs))
+	if s.Rehearse {
+		specs = checked(specs)
+	}
 	if s.push {
 		spec, err := push.NewSpec(p.pushConfig())
 		if err != nil {
@@ -118,6 +123,7 @@ func (p *program) start(ctx context.Context) {
 		p.run(ctx, "supervisor", p.supervisor.Run),
 		p.run(ctx, "discovery", p.discover.Run),
 		p.run(ctx, "cost meter", p.probes.Run),
+		p.run(ctx, "failing pushes", p.tellFailing),
 	}
 	go p.giveBack(ctx)
 	go func() {
@@ -195,7 +201,7 @@ func (p *program) pushConfig() push.Config {
 		URL: s.Push.URL, Interval: s.Push.Interval, Job: s.Push.Job, Instance: s.InstanceName(),
 		Timeout: s.Push.Timeout, DeleteOnExit: s.Push.DeleteOnExit,
 		Source: p.engine, Fresh: p.engine.Flush, Report: p.engine.Push, Event: p.engine.Event,
-		Now: p.pushNow, Recorder: p.calls, Log: s.log, Version: version,
+		Now: p.pushNow, Recorder: p.pushes, Log: s.log, Version: version,
 	}
 	for _, l := range s.Push.Group {
 		c.Grouping = append(c.Grouping, push.Label{Name: l.Name, Value: l.Value})

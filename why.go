@@ -3,10 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
+	"vitals/core"
 	"vitals/core/cli"
 	"vitals/core/expose"
+	"vitals/probes"
 )
 
 // why looks once and explains the decisions for a process or a service. A dry
@@ -37,3 +40,27 @@ func why(ctx context.Context, r *cli.Options, subject string) error {
 	}
 	return w.WriteText(r.Stdout)
 }
+
+// checked returns the specs with a check of what this kernel and user allow, for
+// a rehearsal: nothing is attached to find that out.
+func checked(specs []core.Spec) []core.Spec {
+	features := probes.Capabilities()
+	specs = slices.Clone(specs)
+	for i, spec := range specs {
+		specs[i].Check = func() error {
+			for _, f := range features {
+				if f.Name == "probe "+spec.Kind && !f.OK {
+					return &core.Remedied{Err: unavailable(f.Why), Remedy: f.Remedy, Permanent: true}
+				}
+			}
+			return nil
+		}
+	}
+	return specs
+}
+
+// unavailable says why this kernel or user cannot do a thing.
+type unavailable string
+
+func (u unavailable) Error() string { return string(u) }
+func (unavailable) Unwrap() error   { return core.ErrUnsupported }
