@@ -97,15 +97,25 @@ func (b *mailbox) take() map[place]core.Settings {
 	return all
 }
 
-// configure takes over the settings that wait.
+// configure takes over the settings that wait; what cannot hold is told.
 func (s *Supervisor) configure() {
 	waiting := s.mail.take()
-	if len(s.procs.settings)+len(waiting) > s.cfg.Limits.Choices {
-		for at := range waiting {
-			if _, known := s.procs.settings[at]; !known && len(s.procs.settings)+len(waiting) > s.cfg.Limits.Choices {
-				delete(waiting, at)
-				s.notice("settings were left out", fmt.Errorf("there are %d settings already, the limit", s.cfg.Limits.Choices))
-			}
+	room := s.cfg.Limits.Choices - len(s.procs.settings)
+	for at := range waiting {
+		var err error
+		_, known := s.procs.settings[at]
+		switch {
+		case at.scope == core.ScopeProcess && s.procs.find(at.proc) == nil:
+			err = fmt.Errorf("process %d is gone", at.proc.PID)
+		case known:
+		case room <= 0:
+			err = fmt.Errorf("there are %d settings already, the limit", s.cfg.Limits.Choices)
+		default:
+			room--
+		}
+		if err != nil {
+			delete(waiting, at)
+			s.notice("settings were left out", err)
 		}
 	}
 	s.procs.configure(waiting)
@@ -117,7 +127,7 @@ func (t *table) configure(changed map[place]core.Settings) {
 	for at, set := range changed {
 		if set.Equal(core.Settings{}) {
 			delete(t.settings, at)
-		} else if at.scope != core.ScopeProcess || t.find(at.proc) != nil {
+		} else {
 			t.settings[at] = set
 		}
 	}

@@ -326,6 +326,10 @@ func TestI45_MemberThatMovesLeavesNothingBehind(t *testing.T) {
 		}
 		l.configure(core.ScopeProcess, "", 10, .1)
 		l.down(10)
+		l.configure(core.ScopeProcess, "", 10, .1)
+		if n := l.notices(); len(n) != 1 || !strings.Contains(n[0], "process 10 is gone") {
+			t.Errorf("notices %q", n)
+		}
 		if len(p.now) != 0 || len(l.procs.settings) != 2 {
 			t.Errorf("after its end: %v, %d settings", p.now, len(l.procs.settings))
 		}
