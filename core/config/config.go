@@ -81,7 +81,6 @@ func Default() Config {
 		Theme:   "auto",
 		Color:   "auto",
 		Push:    Push{Interval: 15 * time.Second, Timeout: 10 * time.Second, Job: "vitals"},
-		Budget:  0.01,
 		Calls:   true,
 		Limits: Limits{
 			RequestsRing:     2 << 20,

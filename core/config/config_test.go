@@ -112,7 +112,7 @@ groups:
     instrumentation:
       network: off
   rest: {match: name=*}
-budget: 0.5%
+budget: off
 push:
   url: http://me:pw@h:9091
   interval: 1m
@@ -142,7 +142,6 @@ func TestEverySettingArrives(t *testing.T) {
 			{Name: "rest", Match: []string{"name=*"}},
 		},
 		Push:   Push{URL: "http://me:pw@h:9091", Interval: time.Minute, Timeout: 3 * time.Second, Job: "j", Group: []Label{{"zone", "eu-1"}, {"env", "prod"}}, DeleteOnExit: true},
-		Budget: 0.005,
 		Limits: Limits{RequestsRing: 4096, Series: 100, SeriesPerProcess: 10, RoutesPerProcess: 10, EndedProcesses: 0, Rewind: 10},
 		Log:    Log{Level: 4, File: "/tmp/x.log"},
 	}
@@ -224,6 +223,7 @@ func TestMistakes(t *testing.T) {
 		{"log: {level: loud}\n", ":1: log.level: debug"},
 		{"log: {file: x.log}\n", ":1: log.file: absolute"},
 		{"capture: on\n", ":1: capture: not built"},
+		{"budget: 1%\n", ":1: budget: not built"},
 		{"listen: 127.0.0.1:1\n", ":1: listen: not built"},
 		{"listen: nowhere\n", ":1: listen: 127.0.0.1"},
 		{"refresh: &a 1s\n", ":1: anchors"},

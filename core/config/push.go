@@ -62,6 +62,7 @@ func labelsSetting() setting {
 const (
 	ListenNotBuilt  = "serving HTTP is not built yet: use --push URL, or vitals snapshot -o prometheus"
 	CaptureNotBuilt = "capturing headers and bodies is not built yet: leave it off"
+	BudgetNotBuilt  = "keeping to a budget is not built yet: leave it off; what vitals costs is in the header and in vitals_cpu_utilization_ratio"
 )
 
 func listenSetting() setting {
@@ -83,4 +84,14 @@ func captureSetting() setting {
 			}
 			return false, fmt.Errorf("%s", CaptureNotBuilt)
 		}, func(bool) string { return "off" })
+}
+
+func budgetSetting() setting {
+	return value("budget", "", "The most CPU that vitals may use, as a share of the whole machine (and never less\nthan 2% of one core). Not built yet: always off.",
+		func(c *Config) *float64 { return &c.Budget }, func(s string) (float64, error) {
+			if v, err := parseBudget(s); err != nil || v == 0 {
+				return v, err
+			}
+			return 0, fmt.Errorf("%s", BudgetNotBuilt)
+		}, formatBudget)
 }
