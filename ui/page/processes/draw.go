@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"vitals/core"
 	"vitals/ui/canvas"
 	"vitals/ui/format"
@@ -72,6 +74,9 @@ func (p *Page) remark() string {
 	}
 	if p.view != byService && len(p.rows) < p.total {
 		parts = append(parts, fmt.Sprintf("%d of %d", len(p.rows), p.total))
+	}
+	if p.view != byService && p.ended > 0 {
+		parts = append(parts, fmt.Sprintf("%d ended", p.ended))
 	}
 	if p.filter.Unknown != "" {
 		parts = append(parts, "no key "+p.filter.Unknown)
@@ -190,7 +195,10 @@ func ExitText(e core.Exit) string {
 	case !e.Known:
 		return "ended"
 	case e.Signal != 0:
-		return fmt.Sprintf("killed by signal %d", e.Signal)
+		if name := unix.SignalName(unix.Signal(e.Signal)); name != "" {
+			return name
+		}
+		return fmt.Sprintf("signal %d", e.Signal)
 	}
 	return fmt.Sprintf("exit %d", e.Code)
 }

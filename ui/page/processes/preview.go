@@ -35,7 +35,7 @@ func (p *Page) drawPreview(c *page.Context, a canvas.Area, r *core.ProcessRow) {
 			format.Of(format.Seconds, red.P90), format.Of(format.Seconds, red.P99), format.Of(format.Seconds, red.Max)))
 		line("routes", topRoutes(c.Snap, r.ProcKey))
 	}
-	line("cpu", fmt.Sprintf("%s%%  memory %s  threads %s  files %s", format.Of(format.Percent, r.CPURatio),
+	line("cpu", fmt.Sprintf("%s  memory %s  threads %s  files %s", page.Percent(r.CPURatio),
 		format.Of(format.Bytes, float64(r.Usage.RSS)), level(r.Usage.Threads), level(r.Usage.FDs)))
 }
 

@@ -26,7 +26,8 @@ func (v view) String() string { return [...]string{"process", "service", "tree"}
 type Page struct {
 	table    widget.Table
 	rows     []row
-	total    int // live processes, before the filter
+	total    int // live processes and ended ones with requests, before the filter
+	ended    int // of those that are shown
 	services *page.Services
 
 	view     view
@@ -137,7 +138,7 @@ func (p *Page) LoadState(_ *page.Context, view, sort string) {
 
 // Update filters and sorts.
 func (p *Page) Update(c *page.Context) {
-	p.total = 0
+	p.total, p.ended = 0, 0
 	p.rows = p.rows[:0]
 	for _, r := range c.Snap.Processes {
 		if !r.Alive && r.Server.Count+r.Client.Count == 0 {
@@ -146,6 +147,9 @@ func (p *Page) Update(c *page.Context) {
 		p.total++
 		if p.filter.Match(r) && (!p.problems || problem(c, r)) {
 			p.rows = append(p.rows, row{ProcessRow: r})
+			if !r.Alive {
+				p.ended++
+			}
 		}
 	}
 	p.sort(c)

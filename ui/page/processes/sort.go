@@ -86,6 +86,9 @@ func sortKey(c *page.Context, r *core.ProcessRow, col int) (float64, string) {
 	case colAge:
 		return -float64(r.Started.Unix()), ""
 	}
+	if !r.Alive {
+		return -1, "" // it has no rate any more, whatever the last seconds were: below all that live
+	}
 	return known(red.Rate), ""
 }
 
