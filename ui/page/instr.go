@@ -2,6 +2,7 @@ package page
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	"vitals/core"
@@ -80,5 +81,8 @@ func InstrOf(c *Context, r *core.ProcessRow, in *core.InstrState) (State, string
 
 // Cost writes a share of one core: "0.06% of a core".
 func Cost(ratio float64) string {
+	if math.IsNaN(ratio) {
+		return format.Unknown
+	}
 	return fmt.Sprintf("%s%% of a core", format.Of(format.Percent, ratio))
 }

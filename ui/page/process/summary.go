@@ -98,8 +98,7 @@ func (p *Page) facts(c *page.Context) []fact {
 	var facts []fact
 	if p.svc != nil {
 		facts = append(facts, fact{"service", p.svc.Name}, fact{"message", p.svc.Message}, fact{"group", p.svc.Group},
-			fact{"language", page.Language(core.Runtime{Language: p.svc.Language})}, fact{"cpu", format.Of(format.Percent, p.svc.CPURatio) + "% of a core, memory " +
-				format.Of(format.Bytes, float64(p.svc.RSSBytes))})
+			fact{"language", page.Language(core.Runtime{Language: p.svc.Language})}, fact{"cpu", page.Cost(p.svc.CPURatio) + ", memory " + format.Of(format.Bytes, float64(p.svc.RSSBytes))})
 	} else {
 		facts = p.processFacts(c)
 	}
@@ -122,7 +121,7 @@ func (p *Page) processFacts(c *page.Context) []fact {
 		{"run", r.Cmdline}, {"exe", r.Exe}, {"language", page.Language(r.Runtime)}, {"where", page.Where(r.Process)},
 		{"listens", strings.Join(listens, ", ")},
 		{"started", fmt.Sprintf("%s, %s ago", r.Started.Local().Format("2006-01-02 15:04:05"), format.Of(format.Age, c.Since(r.Started)))},
-		{"cpu", fmt.Sprintf("%s%% of a core, memory %s, threads %s, files %s", format.Of(format.Percent, r.CPURatio),
+		{"cpu", fmt.Sprintf("%s, memory %s, threads %s, files %s", page.Cost(r.CPURatio),
 			format.Of(format.Bytes, float64(r.Usage.RSS)), level(r.Usage.Threads), level(r.Usage.FDs))},
 	}
 	if !r.Alive {
@@ -192,7 +191,11 @@ func (p *Page) drawTopRoutes(c *page.Context, a canvas.Area) {
 	for y := range min(len(p.routes), in.H) {
 		r := &p.routes[y]
 		in.Fit(1, y, 6, r.key.method, canvas.Fg(canvas.Muted))
-		in.Fit(8, y, in.W-30, r.key.route, canvas.Fg(canvas.FG))
+		x := 8
+		if r.key.role == core.RoleClient {
+			x = in.Text(x, y, "→ ", canvas.Fg(canvas.Muted)) // a call of the process itself, not one that it answered
+		}
+		in.Fit(x, y, in.W-22-x, r.key.route, canvas.Fg(canvas.FG))
 		drawRoute(r, routeStatus, in.Sub(in.W-21, y, 4, 1))
 		in.Right(in.W-17, y, 8, format.Of(format.Count, r.rate)+"/s", canvas.Fg(canvas.FG))
 		in.Right(in.W-8, y, 7, format.Of(format.Seconds, r.p99), canvas.Fg(canvas.Muted))
