@@ -41,7 +41,7 @@ func FuzzPush(f *testing.F) {
 			return
 		}
 		c := &change{op: opPut, key: key, families: families, done: make(chan error, 1)}
-		g.apply([]*change{c}, map[string]Key{})
+		g.apply([]*change{c}, &unstored{})
 		if err := <-c.done; err != nil {
 			return
 		}

@@ -174,7 +174,7 @@ func filled(t testing.TB, n int) *Gateway {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dirty := map[string]Key{}
+	dirty := &unstored{}
 	for i := range n / 100 {
 		g.apply([]*change{prepared(t, g, fmt.Sprintf("g%d", i), hundred(i))}, dirty)
 	}
@@ -210,7 +210,7 @@ func TestP31_ACheckCostsWhatWasPushed(t *testing.T) {
 		var all []time.Duration
 		for i := range 201 {
 			began := time.Now()
-			g.apply([]*change{prepared(t, g, "one", fmt.Appendf(nil, "backup_bytes %d\n", i))}, map[string]Key{})
+			g.apply([]*change{prepared(t, g, "one", fmt.Appendf(nil, "backup_bytes %d\n", i))}, &unstored{})
 			all = append(all, time.Since(began))
 		}
 		slices.Sort(all)
@@ -226,7 +226,7 @@ func TestP31_ACheckCostsWhatWasPushed(t *testing.T) {
 	g := filled(t, 10_000)
 	c := prepared(t, g, "other", []byte("# TYPE http_requests_1_total gauge\nhttp_requests_1_total 1\n"))
 	c.done = make(chan error, 1)
-	g.apply([]*change{c}, map[string]Key{})
+	g.apply([]*change{c}, &unstored{})
 	if err := <-c.done; err == nil {
 		t.Error("a clash of types was taken")
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // failing is a store that fails as told and counts.
@@ -180,18 +183,60 @@ func TestAFailingStoreLosesAndKeepsNothing(t *testing.T) {
 	s.want(200, "GET", "/-/healthy", nil)
 	// The groups that may be half stored are stored again.
 	ids := map[string]bool{}
-	for _, c := range st.commits[len(st.commits)-1] {
-		ids[c.ID] = c.Data != nil
+	stored := func() int {
+		st.mu.Lock()
+		defer st.mu.Unlock()
+		for _, batch := range st.commits[1:] {
+			for _, c := range batch {
+				ids[c.ID] = c.Data != nil
+			}
+		}
+		return len(ids)
 	}
-	if len(ids) != 3 {
-		t.Errorf("%d groups were stored, want the one pushed and the two that failed", len(ids))
-	}
+	eventually(t, "the groups that failed to be stored", func() bool { return stored() == 3 })
 	s.want(202, "DELETE", "/metrics/job/j", nil)
 	s.wantSeries(false, series{`c{instance="",job="k"}`: 2})
 }
 
-// A disk that is really full.
+// A disk that is really full: what fits is kept, what does not is refused whole.
 func TestDiskFull(t *testing.T) {
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=256k"); err != nil {
+		t.Skip("needs root")
+	}
+	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
+	s := start(t, Config{Store: disk(t, dir)})
+	body := func(v, size int) string { return fmt.Sprintf("a %d\nb{pad=%q} %d\n", v, strings.Repeat("x", size), v) }
+	s.want(200, "PUT", "/metrics/job/j", body(1, 10))
+	full := 0
+	for i := range 100 {
+		switch r := s.do("PUT", fmt.Sprintf("/metrics/job/filler%d", i), body(0, 8000)); r.code {
+		case 200:
+		case 500:
+			full++
+			mustContain(t, r.text, "no space left")
+		default:
+			t.Fatalf("%d %s", r.code, r.text)
+		}
+	}
+	if full == 0 || full == 100 {
+		t.Fatalf("%d of 100 refused", full)
+	}
+	s.want(500, "PUT", "/metrics/job/j", body(2, 8000))
+	s.want(202, "DELETE", "/metrics/job/filler0", nil)
+	s.want(202, "DELETE", "/metrics/job/filler1", nil)
+	s.want(200, "PUT", "/metrics/job/j", body(3, 8000))
+	kept := s.series()
+	maps.DeleteFunc(kept, func(name string, _ float64) bool { return strings.HasPrefix(name, "push_") })
+	s.stop()
+	s = start(t, Config{Store: disk(t, dir)})
+	s.wantSeries(false, kept)
+	if v := kept[`a{instance="",job="j"}`]; v != 3 || s.own("store_quarantined_total") != 0 {
+		t.Errorf("a is %v", v)
+	}
+}
+
+func TestAFileThatCannotBeWritten(t *testing.T) {
 	dir := t.TempDir()
 	d := disk(t, dir)
 	s := start(t, Config{Store: d})

@@ -2,9 +2,7 @@ package gateway
 
 import (
 	"context"
-	"errors"
 	"net/http"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -76,16 +74,24 @@ func (g *Gateway) write(ctx context.Context) error {
 	defer close(g.stopped)
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	dirty := map[string]Key{} // what the store does not have as it is
+	dirty := &unstored{}
+	if g.Store != nil {
+		dirty.keys = map[string]Key{}
+	}
 	batch := make([]*change, 0, maxBatch)
 	for {
-		timer.Reset(g.untilExpiry())
+		wait := g.untilExpiry()
+		if len(dirty.keys) > 0 {
+			wait = min(wait, flushEvery)
+		}
+		timer.Reset(wait)
 		select {
 		case c := <-g.queue:
 			batch = append(batch[:0], c)
 			g.apply(g.fill(batch), dirty)
 		case <-timer.C:
 			g.apply([]*change{{op: opExpire}}, dirty)
+			g.flush(dirty, true)
 		case <-ctx.Done():
 			return g.finish(dirty)
 		case <-g.stop:
@@ -108,7 +114,7 @@ func (g *Gateway) fill(batch []*change) []*change {
 }
 
 // finish applies what waits and stores what the store lacks.
-func (g *Gateway) finish(dirty map[string]Key) error {
+func (g *Gateway) finish(dirty *unstored) error {
 	g.closing.Store(true)
 	for batch := g.fill(nil); len(batch) > 0; batch = g.fill(batch[:0]) {
 		g.apply(batch, dirty)
@@ -116,8 +122,12 @@ func (g *Gateway) finish(dirty map[string]Key) error {
 	if g.Store == nil {
 		return nil
 	}
-	err := g.commit(nil, dirty)
-	return errors.Join(err, g.Store.Close())
+	dirty.tried = time.Time{}
+	g.flush(dirty, true)
+	if n := len(dirty.keys); n > 0 {
+		g.Log.Error("the last failures of groups could not be stored", "groups", n)
+	}
+	return g.Store.Close()
 }
 
 func (g *Gateway) untilExpiry() time.Duration {
@@ -137,29 +147,36 @@ type undo struct {
 }
 
 // apply makes the changes of a batch visible, stores them together, and answers.
-// What cannot be stored is undone, latest first.
-func (g *Gateway) apply(batch []*change, dirty map[string]Key) {
+// What cannot be stored is undone, latest first; when it was several, each is
+// tried by itself, so that one that does not fit fails alone.
+func (g *Gateway) apply(batch []*change, dirty *unstored) {
 	now := time.Now()
 	var undos []undo
 	results := make([]error, len(batch))
 	g.mu.Lock()
 	for i, c := range batch {
-		if c.done != nil && !c.turn.CompareAndSwap(waiting, taken) {
+		if c.done != nil && !c.turn.CompareAndSwap(waiting, taken) && c.turn.Load() != taken {
 			continue
 		}
 		results[i] = g.applyOne(c, now, &undos, dirty)
 	}
 	g.mu.Unlock()
 
-	if err := g.commit(undos, dirty); err != nil {
+	if err := g.commit(undos); err != nil {
+		alone := len(batch) == 1
 		g.mu.Lock()
-		g.rollback(undos, now, err, dirty)
+		g.rollback(undos, now, err, alone, dirty)
 		g.mu.Unlock()
-		for i := range batch {
-			changed := slices.ContainsFunc(undos, func(u undo) bool { return u.applied == batch[i] })
-			if results[i] == nil && changed {
-				results[i] = &refusal{status: http.StatusInternalServerError, err: err}
+		if !alone {
+			for _, c := range batch {
+				if c.done == nil || c.turn.Load() == taken {
+					g.apply([]*change{c}, dirty)
+				}
 			}
+			return
+		}
+		if results[0] == nil && len(undos) > 0 {
+			results[0] = &refusal{status: http.StatusInternalServerError, err: err}
 		}
 	}
 	for i, c := range batch {
@@ -167,10 +184,11 @@ func (g *Gateway) apply(batch []*change, dirty map[string]Key) {
 			c.done <- results[i]
 		}
 	}
+	g.flush(dirty, false)
 }
 
 // applyOne applies c, notes how to undo it, or says why not.
-func (g *Gateway) applyOne(c *change, now time.Time, undos *[]undo, dirty map[string]Key) error {
+func (g *Gateway) applyOne(c *change, now time.Time, undos *[]undo, dirty *unstored) error {
 	s := g.state
 	switch c.op {
 	case opDelete:
@@ -245,14 +263,14 @@ func (g *Gateway) noteHelp(grp *group, f *family) {
 
 // fail notes that a push failed. It is stored with the next change of the
 // group, or at the end: nobody was told that it is kept.
-func (g *Gateway) fail(grp *group, cause string, now time.Time, dirty map[string]Key) {
+func (g *Gateway) fail(grp *group, cause string, now time.Time, dirty *unstored) {
 	grp.content.failed = now.UnixNano()
 	grp.content.lastError = core.Clean(cause, 512)
 	if grp.content.pushed == 0 && grp.slot < 0 {
 		g.state.expireAt(grp, expiryOf(now, g.TTL))
 		grp.content.ttl = g.TTL
 	}
-	dirty[grp.id] = grp.key
+	dirty.add(grp.id, grp.key)
 }
 
 func expiryOf(now time.Time, ttl time.Duration) time.Time {
@@ -266,73 +284,4 @@ func (g *Gateway) removal(grp *group, c *change) undo {
 	u := undo{key: grp.key, expires: grp.expires, there: true, applied: c}
 	u.was = g.state.remove(grp)
 	return u
-}
-
-// commit stores the groups of undos and those that are dirty. The latter wait
-// for a change when there is none, except at the end.
-func (g *Gateway) commit(undos []undo, dirty map[string]Key) error {
-	if g.Store == nil {
-		clear(dirty)
-		return nil
-	}
-	if len(undos) == 0 && !g.closing.Load() || len(undos)+len(dirty) == 0 {
-		return nil
-	}
-	keys := make(map[string]Key, len(undos)+len(dirty))
-	for _, u := range undos {
-		keys[u.key.id()] = u.key
-	}
-	for id, key := range dirty {
-		keys[id] = key
-	}
-	changes := make([]Change, 0, len(keys))
-	for id, key := range keys {
-		c := Change{ID: id}
-		if grp := g.state.groups[id]; grp != nil { // the writer may read without the lock
-			c.Data = encodeGroup(key, grp.content)
-		}
-		changes = append(changes, c)
-	}
-	began := time.Now()
-	err := g.Store.Commit(changes)
-	g.own.commit.Observe(time.Since(began).Seconds())
-	if err != nil {
-		text := err.Error()
-		if g.storeErr.Swap(&text) == nil {
-			g.Log.Error("groups cannot be stored: pushes are refused until they can", "error", err)
-		}
-		return err
-	}
-	if g.storeErr.Swap(nil) != nil {
-		g.Log.Info("groups are stored again")
-	}
-	clear(dirty)
-	return nil
-}
-
-// rollback undoes what could not be stored. The store may have part of it, so
-// all of it is stored again with the next change.
-func (g *Gateway) rollback(undos []undo, now time.Time, cause error, dirty map[string]Key) {
-	for _, u := range slices.Backward(undos) {
-		id := u.key.id()
-		dirty[id] = u.key
-		grp := g.state.groups[id]
-		if grp == nil {
-			g.state.last++
-			grp = &group{number: g.state.last, key: u.key, id: id, slot: -1}
-			g.state.groups[id] = grp
-		}
-		failed := grp.content.failed
-		g.state.put(grp, u.was)
-		g.state.expireAt(grp, u.expires)
-		grp.content.failed = max(grp.content.failed, failed)
-		switch u.applied.op {
-		case opPut, opPost:
-			g.fail(grp, cause.Error(), now, dirty)
-		case opExpire:
-			g.state.unbury(id)
-			g.state.expired--
-			g.state.expireAt(grp, now.Add(time.Minute)) // the store may be well by then
-		}
-	}
 }
