@@ -282,9 +282,11 @@ func TestT46_FinalPushReachesTheGateway(t *testing.T) {
 	if err := detach(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, ok := g.value(t, "http_server_requests_total", "job", "batch"); ok {
-		t.Error("the group is still there")
-	}
+	// The gateway answers 202 and deletes a moment later.
+	eventually(t, "the group's removal", func() bool {
+		_, _, ok := g.value(t, "http_server_requests_total", "job", "batch")
+		return !ok
+	})
 	if _, _, ok := g.value(t, "http_server_requests_total", "job", "vitals"); !ok {
 		t.Error("another group was removed")
 	}

@@ -87,7 +87,7 @@ func Default() Config {
 			Series:           20000,
 			SeriesPerProcess: 1000,
 			RoutesPerProcess: 200,
-			EndedProcesses:   10000,
+			EndedProcesses:   1000,
 			Rewind:           300,
 		},
 	}

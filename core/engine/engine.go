@@ -49,7 +49,7 @@ type Limits struct {
 	RoutesPerProcess int // 200; also the cap of peers of a process
 	SeriesPerProcess int // 1000
 	Series           int // 20000 in all
-	Ended            int // 10000 ended processes with counts
+	Ended            int // 1000 ended processes with counts
 	Queue            int // 1024 batches or facts
 	EventsPerSecond  int // 50 process events told one by one
 }
@@ -186,7 +186,7 @@ func (cfg *Config) fill() {
 	or(&cfg.Limits.RoutesPerProcess, 200)
 	or(&cfg.Limits.SeriesPerProcess, 1000)
 	or(&cfg.Limits.Series, 20000)
-	or(&cfg.Limits.Ended, 10000)
+	or(&cfg.Limits.Ended, 1000)
 	or(&cfg.Limits.Queue, 1024)
 	or(&cfg.Limits.EventsPerSecond, 50)
 	if cfg.Tick <= 0 {

@@ -247,6 +247,22 @@ func (s *state) processDown(k core.ProcKey, exit core.Exit, at time.Time) {
 	if len(s.ended) > s.cfg.Limits.Ended {
 		s.retire(s.ended[0])
 		s.ended = s.ended[1:]
+		s.faded = max(s.faded-1, 0)
+	}
+}
+
+// fadeAfter is how long an ended process keeps its recent figures and histories:
+// until the windows are empty. They are most of its memory.
+const fadeAfter = 15 * time.Second
+
+// fade leaves ended processes their counts only.
+func (s *state) fade() {
+	for ; s.faded < len(s.ended) && s.now.Sub(s.ended[s.faded].ended) >= fadeAfter; s.faded++ {
+		p := s.ended[s.faded]
+		p.server.forget()
+		p.client.forget()
+		p.cpuLine = nil
+		p.touch()
 	}
 }
 
@@ -260,7 +276,9 @@ func (s *state) expire() {
 	}
 	if n > 0 {
 		s.ended = append(s.ended[:0], s.ended[n:]...)
+		s.faded = max(s.faded-n, 0)
 	}
+	s.fade()
 	for _, p := range s.procs {
 		if !p.known && s.mono-p.lastSeen > int64(s.cfg.Grace) || !p.known && !p.hasCounts() && s.mono-p.lastSeen > graveFor {
 			s.retire(p)

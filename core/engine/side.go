@@ -47,6 +47,12 @@ func (d *side) quiet(now int64) bool {
 	return d.inFlight == 0 && (d.recent == nil || d.recent.Quiet(now))
 }
 
+// forget drops the recent past; the counts stay.
+func (d *side) forget() {
+	d.recent, d.rate, d.p99, d.heat = nil, nil, nil, nil
+	d.inFlight, d.oldest, d.stepped = 0, 0, false
+}
+
 // red renders the recent figures; the latency window is left in s.scratch.
 func (d *side) red(s *state) core.RED {
 	r := core.RED{ErrRatio: math.NaN(), P50: math.NaN(), P90: math.NaN(), P99: math.NaN(), Max: math.NaN()}

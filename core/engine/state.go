@@ -28,6 +28,7 @@ type state struct {
 	flying  []*process
 	forks   []*process // since the last tick
 	ended   []*process // with counts, oldest first
+	faded   int        // of ended, those that have only their counts left
 	gone    graveyard
 	ports   map[uint16][]*process // TCP listeners
 	portsAt bool                  // the listeners changed since edges were resolved
