@@ -49,7 +49,7 @@ func main() {
 
 func actions() cli.Actions {
 	return cli.Actions{
-		Dashboard: dashboard, Headless: headless, Snapshot: snapshot, Why: why,
+		Dashboard: dashboard, Headless: headless, Snapshot: snapshot, Why: why, Gateway: receive,
 		Capabilities: capabilities, Themes: themes.WriteList, ShowTheme: themes.WriteTheme, Checks: checks,
 		Version: version, Commit: commit,
 		TTY: term.IsTerminal(int(os.Stdout.Fd())),

@@ -36,7 +36,7 @@ func (d *side) close(s *state) bool {
 		return false
 	}
 	ended := d.recent.Close(s.mono, &s.scratch)
-	if ended || d.recent.Fresh() || d.rate == nil {
+	if d.count >= historyFrom && (ended || d.recent.Fresh() || d.rate == nil) {
 		d.stepped = true
 	}
 	return ended
@@ -68,9 +68,13 @@ func (d *side) red(s *state) core.RED {
 	return r
 }
 
+// historyFrom is how many requests make a history worth its 4 KiB a step: a
+// machine full of clients that make one request each is full of them otherwise.
+const historyFrom = 10
+
 // past renders trends and heat, renewed when a step ended.
 func (d *side) past(s *state) (rate, p99 *core.Trend, heat *core.Heat) {
-	if d.recent == nil {
+	if d.recent == nil || d.count < historyFrom {
 		return nil, nil, nil
 	}
 	if d.stepped {
