@@ -157,6 +157,8 @@ func (a *app) pause() {
 	a.show()
 	if a.paused {
 		a.Toast(page.Note, "paused: ← → move through the last minutes, p goes on")
+	} else {
+		a.Toast(page.Note, "live again")
 	}
 }
 

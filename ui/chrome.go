@@ -232,6 +232,9 @@ func (a *app) drawFooter(line canvas.Area) {
 	}
 	x := 1
 	for _, b := range a.keys.Table(a.footerScopes()...) {
+		if t := a.newest.Toggles; b.Action == keys.DetachAll && t != nil && t.Suspended {
+			b.Label = "put back"
+		}
 		n := canvas.Width(b.Show) + 1 + canvas.Width(b.Label)
 		if b.Label == "" || x+n > line.W-1 {
 			continue

@@ -179,6 +179,17 @@ func TestDetachEverythingAsksOnce(t *testing.T) {
 	}
 }
 
+func TestFooterSaysWhatTheDetachKeyDoes(t *testing.T) {
+	s := sample()
+	d := drive(t, s, 120, 36)
+	d.keys("4")
+	d.sees("K detach all")
+	s = sampleSeq(2)
+	s.Toggles.Suspended = true
+	d.publish(s)
+	d.sees("K put back")
+}
+
 func TestServiceToggle(t *testing.T) {
 	d := drive(t, sample(), 120, 36)
 	d.keys("2", "tab", "down", "space")
@@ -253,7 +264,7 @@ func TestPauseAndRewind(t *testing.T) {
 	d.keys("0")
 	d.sees("paused at 12:06:41, 0s ago")
 	d.keys("p")
-	d.sees("live 1s")
+	d.sees("live 1s", "live again")
 }
 
 // The past is bounded in number and in memory, whatever changes.

@@ -28,7 +28,6 @@ func ParseProcesses(c *Context, line string) filter.Filter[*core.ProcessRow] {
 			},
 		},
 		Text: map[string]func(*core.ProcessRow) string{
-			"name":      func(r *core.ProcessRow) string { return r.Comm },
 			"service":   func(r *core.ProcessRow) string { return r.Service },
 			"exe":       func(r *core.ProcessRow) string { return r.Exe },
 			"cmd":       func(r *core.ProcessRow) string { return r.Cmdline },
@@ -38,6 +37,9 @@ func ParseProcesses(c *Context, line string) filter.Filter[*core.ProcessRow] {
 			"group":     func(r *core.ProcessRow) string { return r.Group },
 		},
 		Is: map[string]func(*core.ProcessRow, string) bool{
+			"name": func(r *core.ProcessRow, part string) bool { // as the column NAME shows it, or as ps does
+				return filter.Contains(Name(r.Process), part) || filter.Contains(r.Comm, part)
+			},
 			"port": func(r *core.ProcessRow, port string) bool {
 				for _, l := range r.Listeners {
 					if i := strings.LastIndexByte(l.Address, ':'); i >= 0 && l.Address[i+1:] == port {

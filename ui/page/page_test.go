@@ -127,3 +127,13 @@ func TestProcessFilter(t *testing.T) {
 		}
 	}
 }
+
+// What the column NAME shows can be asked for by name.
+func TestFilterByShownName(t *testing.T) {
+	r := &core.ProcessRow{Process: &core.Process{Comm: "python3", Service: "checkout"}}
+	for line, want := range map[string]bool{"name:checkout": true, "name:python": true, "name:nginx|check": true, "!name:python3": false, "name:nginx": false} {
+		if f := ParseProcesses(&Context{Snap: &core.Snapshot{}}, line); f.Match(r) != want {
+			t.Errorf("%s matches: %v, want %v", line, !want, want)
+		}
+	}
+}

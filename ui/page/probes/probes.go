@@ -5,6 +5,7 @@ package probes
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -209,8 +210,7 @@ func (p *Page) drawUnit(c *page.Context, u *core.UnitRow, col int, cell canvas.A
 		cell.Fit(0, 0, cell.W, string(u.Health), canvas.Fg(canvas.Muted))
 	case 5:
 		if u.Class == core.ClassInstrumentation {
-			var b [24]byte
-			page.Num(cell, format.Int(b[:0], u.Processes), canvas.Style{})
+			drawUsers(c, u, cell)
 		}
 	case 6:
 		if !u.Since.IsZero() {
@@ -220,6 +220,20 @@ func (p *Page) drawUnit(c *page.Context, u *core.UnitRow, col int, cell canvas.A
 	case 7:
 		cell.Fit(0, 0, cell.W, u.Message, canvas.Fg(canvas.Muted))
 	}
+}
+
+// drawUsers tells how many processes use a unit. One that watches the whole
+// machine counts none: it is there for all.
+func drawUsers(c *page.Context, u *core.UnitRow, cell canvas.Area) {
+	machine := slices.ContainsFunc(c.Snap.Kinds, func(k core.KindRow) bool { return k.Kind == u.Kind && !k.PerProcess })
+	if machine && u.Processes == 0 {
+		if u.Phase == core.PhaseRunning {
+			cell.Right(0, 0, cell.W, "all", canvas.Fg(canvas.Muted))
+		}
+		return
+	}
+	var b [24]byte
+	page.Num(cell, format.Int(b[:0], u.Processes), canvas.Style{})
 }
 
 func title(u *core.UnitRow) string {
