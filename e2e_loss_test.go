@@ -88,45 +88,68 @@ func writeConfig(t *testing.T, text string) string {
 // A killed vitals leaves nothing in the kernel.
 func TestI68_KilledLeavesNothing(t *testing.T) {
 	needRoot(t)
-	before := kernelObjects(t)
 	snap := startSnapshot(t, time.Minute)
-	during := kernelObjects(t)
-	if len(during) <= len(before) {
-		t.Fatalf("no programs, links or maps while running: %v", during)
+	held := objectsOf(t, snap.Process.Pid)
+	for _, kind := range []string{"prog ", "link ", "map "} {
+		if !slices.ContainsFunc(held, func(o string) bool { return strings.HasPrefix(o, kind) }) {
+			t.Fatalf("no %swhile running: %v", kind, held)
+		}
 	}
 	snap.end(syscall.SIGKILL)
-	var left []string
-	until(t, 10*time.Second, "the kernel is clean", func() bool {
-		left = nil
-		for _, o := range kernelObjects(t) {
-			if !slices.Contains(before, o) {
-				left = append(left, o)
-			}
-		}
-		return len(left) == 0
-	})
+	until(t, 10*time.Second, "the kernel is clean", func() bool { return len(stillThere(t, held)) == 0 })
 }
 
-// kernelObjects lists the programs, links and maps in the kernel by id.
-func kernelObjects(t *testing.T) []string {
+// objectsOf lists what a process holds in the kernel: "prog 7", "map 8", and
+// links with their hook, "link 9 sock_send_length".
+func objectsOf(t *testing.T, pid int) (held []string) {
 	t.Helper()
-	var all []string
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/fdinfo/*", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		text, _ := os.ReadFile(f)
+		fields := map[string]string{}
+		for line := range strings.Lines(string(text)) {
+			name, value, _ := strings.Cut(line, ":")
+			fields[name] = strings.TrimSpace(value)
+		}
+		switch {
+		case fields["link_id"] != "":
+			held = append(held, strings.TrimSpace("link "+fields["link_id"]+" "+fields["tp_name"]+fields["target_name"]))
+		case fields["prog_id"] != "":
+			held = append(held, "prog "+fields["prog_id"])
+		case fields["map_id"] != "":
+			held = append(held, "map "+fields["map_id"])
+		}
+	}
+	return held
+}
+
+// stillThere is which of the objects the kernel has still, whoever holds them.
+func stillThere(t *testing.T, held []string) (left []string) {
+	t.Helper()
+	alive := map[string]bool{}
 	for _, kind := range []string{"prog", "link", "map"} {
 		out, err := exec.Command(need(t, "bpftool"), "-j", kind, "show").Output()
 		if err != nil {
 			t.Fatalf("bpftool %s: %v", kind, err)
 		}
 		var rows []struct {
-			ID   int    `json:"id"`
-			Name string `json:"name"`
-			Type string `json:"type"`
+			ID int `json:"id"`
 		}
 		if err := json.Unmarshal(bytes.TrimSpace(out), &rows); err != nil && len(bytes.TrimSpace(out)) > 0 {
 			t.Fatalf("bpftool %s: %v\n%s", kind, err, out)
 		}
 		for _, r := range rows {
-			all = append(all, strings.TrimSpace(fmt.Sprintf("%s %d %s%s", kind, r.ID, r.Type, r.Name)))
+			alive[fmt.Sprintf("%s %d", kind, r.ID)] = true
 		}
 	}
-	return all
+	for _, o := range held {
+		f := strings.Fields(o)
+		if alive[f[0]+" "+f[1]] {
+			left = append(left, o)
+		}
+	}
+	return left
 }

@@ -14,22 +14,22 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// gateway is Debian's prometheus-pushgateway.
-type gateway struct {
+// pushgateway is Debian's prometheus-pushgateway.
+type pushgateway struct {
 	*proc
 	url string
 }
 
-func startGateway(t *testing.T, port int) gateway {
+func startGateway(t *testing.T, port int) pushgateway {
 	t.Helper()
 	addr := fmt.Sprintf("127.0.0.1:%d", port)
 	p := start(t, nil, need(t, "prometheus-pushgateway"), "--web.listen-address="+addr, "--persistence.file=")
 	waitPort(t, port)
-	return gateway{p, "http://" + addr}
+	return pushgateway{p, "http://" + addr}
 }
 
 // waitAttached returns when a pushed value says that requests are being captured.
-func (g gateway) waitAttached(instance string) {
+func (g pushgateway) waitAttached(instance string) {
 	g.t.Helper()
 	until(g.t, 15*time.Second, "the requests probe of "+instance+" is attached", func() bool {
 		for line := range strings.Lines(fetch(g.url + "/metrics")) {
@@ -43,7 +43,7 @@ func (g gateway) waitAttached(instance string) {
 }
 
 // requests adds up http_server_request_duration_seconds_count of a service.
-func (g gateway) requests(service string) (n uint64) {
+func (g pushgateway) requests(service string) (n uint64) {
 	resp, err := http.Get(g.url + "/metrics")
 	if err != nil {
 		return 0

@@ -148,7 +148,6 @@ func TestTogglingFreezesOneAndNotTheOther(t *testing.T) {
 	loadA := startLoad(t, "-addr", a.addr, "-old", "2", "-new", "0", "-for", "25s", "-rate", "500")
 	loadB := startLoad(t, "-addr", b.addr, "-old", "2", "-new", "0", "-for", "25s", "-rate", "500")
 	gw := startGateway(t, freePort(t))
-	before := kernelObjects(t)
 	term := openTerminal(t, 120, 36)
 	term.run(fmt.Sprintf("%s --ui --push %s --interval 1s --instance e2e --include pid=%d --include pid=%d", binary(t, "vitals"), gw.url, a.Process.Pid, b.Process.Pid))
 	term.waitFor("Overview")
@@ -181,33 +180,14 @@ func TestTogglingFreezesOneAndNotTheOther(t *testing.T) {
 
 	toggle(a.Process.Pid)
 	toggle(b.Process.Pid)
-	until(t, 5*time.Second, "no link of the requests probe is left", func() bool { return !strings.Contains(links(t), "sock_send_length") })
+	pid := term.pid()
+	until(t, 5*time.Second, "no link of the requests probe is left", func() bool {
+		return !strings.Contains(strings.Join(objectsOf(t, pid), "\n"), "sock_send_length")
+	})
+	held := objectsOf(t, pid)
 	term.keys("q", "q", "q")
 	term.waitFor("prompt$")
-	until(t, 5*time.Second, "nothing is left", func() bool { return countLinks(t, before) == 0 })
-}
-
-func links(t *testing.T) string {
-	t.Helper()
-	out, err := exec.Command(need(t, "bpftool"), "link", "show").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	progs, _ := exec.Command("bpftool", "prog", "show").Output()
-	return string(out) + string(progs)
-}
-
-func countLinks(t *testing.T, before []string) (n int) {
-	old := map[string]bool{}
-	for _, o := range before {
-		old[o] = true
-	}
-	for _, o := range kernelObjects(t) {
-		if strings.HasPrefix(o, "link ") && !old[o] {
-			n++
-		}
-	}
-	return n
+	until(t, 5*time.Second, "nothing is left", func() bool { return len(stillThere(t, held)) == 0 })
 }
 
 // After quitting, the terminal is as it was; too small a terminal still tells the health.
@@ -236,11 +216,14 @@ func TestTheTerminalIsLeftAsItWas(t *testing.T) {
 // A vitals that is killed hard in a terminal leaves nothing attached.
 func TestKilledDashboardLeavesNothing(t *testing.T) {
 	needRoot(t)
-	before := kernelObjects(t)
 	term := openTerminal(t, 120, 36)
 	term.run(binary(t, "vitals"))
 	term.waitFor("Overview")
-	until(t, 10*time.Second, "attached", func() bool { return countLinks(t, before) >= 3 })
-	syscall.Kill(term.pid(), syscall.SIGKILL)
-	until(t, 10*time.Second, "nothing is left", func() bool { return countLinks(t, before) == 0 })
+	pid := term.pid()
+	until(t, 10*time.Second, "attached", func() bool {
+		return strings.Contains(strings.Join(objectsOf(t, pid), "\n"), "sock_send_length")
+	})
+	held := objectsOf(t, pid)
+	syscall.Kill(pid, syscall.SIGKILL)
+	until(t, 10*time.Second, "nothing is left", func() bool { return len(stillThere(t, held)) == 0 })
 }
