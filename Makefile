@@ -9,7 +9,7 @@ PREFIX   ?= /usr/local
 ROOT     := $(shell [ "$$(id -u)" = 0 ] && echo yes)
 SUDO     := $(if $(ROOT),,sudo)
 
-.PHONY: help build run install test test-unit test-kernel test-faults bench generate generate-check lint fmt clean
+.PHONY: help build run install test test-unit test-kernel test-faults bench bench-program bench-push generate generate-check lint fmt clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,12 @@ test-faults: ## known faults, put back one at a time: the test that each one nam
 
 bench: ## the figures of docs/performance.md
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+bench-program: ## whole-program figures as root: first frame, exec to screen, idle cost, server CPU per request
+	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m .
+
+bench-push: ## the gateway beside Debian's, and our pusher
+	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./push/...
 
 generate: ## regenerate the BPF objects (needs clang-14)
 	$(GO) generate ./probes/...

@@ -198,6 +198,9 @@ func need(t *testing.T, program string) string {
 	t.Helper()
 	path, err := exec.LookPath(program)
 	if err != nil {
+		if os.Geteuid() == 0 {
+			t.Fatalf("%s is not installed: make test installs it", program)
+		}
 		t.Skipf("needs %s", program)
 	}
 	return path

@@ -51,7 +51,7 @@ func buildGoServer(t *testing.T) string {
 }
 
 func TestRealProgramsAreDescribed(t *testing.T) {
-	python, node, java, sleep := need(t, "python3"), need(t, "node"), need(t, "java"), need(t, "sleep")
+	python, node, sleep := need(t, "python3"), need(t, "node"), need(t, "sleep")
 	folder := t.TempDir()
 	script := filepath.Join(folder, "billing.js")
 	_ = os.WriteFile(script, []byte(`require("http").createServer().listen(0, "127.0.0.1")`), 0o600)
@@ -62,8 +62,10 @@ func TestRealProgramsAreDescribed(t *testing.T) {
 	before := map[string]int{
 		"python": spawn(t, []string{"OTEL_RESOURCE_ATTRIBUTES=team=red,oops"}, python, "-m", "http.server", "--bind", "127.0.0.1", "0").Process.Pid,
 		"node":   spawn(t, nil, node, script).Process.Pid,
-		"java":   spawn(t, []string{"OTEL_SERVICE_NAME=stock"}, java, class).Process.Pid,
 		"c":      spawn(t, nil, sleep, "60").Process.Pid,
+	}
+	if java, err := exec.LookPath("java"); err == nil { // a quarter of a GiB to install: only where it is
+		before["java"] = spawn(t, []string{"OTEL_SERVICE_NAME=stock"}, java, class).Process.Pid
 	}
 	d, r := start(t, Config{})
 	socket := filepath.Join(folder, "o.sock")
@@ -90,6 +92,10 @@ func TestRealProgramsAreDescribed(t *testing.T) {
 			return strings.HasPrefix(p.Runtime.Version, "1.") && p.Service == "orders" && p.Exe == program && listens(p, "tcp 127.0.0.1:") && listens(p, "unix "+socket)
 		}},
 	} {
+		if before[c.what] == 0 {
+			t.Logf("%s is not installed", c.what)
+			continue
+		}
 		var last *core.Process
 		if !wait(func() bool {
 			last = r.pid(before[c.what])
