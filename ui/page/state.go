@@ -54,7 +54,7 @@ func StateOf(c *Context, row *core.ProcessRow) (State, string) {
 	case row.Skip != "":
 		return StateNever, row.Skip
 	}
-	var running, broken, wanted int
+	var running, broken, unsupported, wanted int
 	reason, kind := "", ""
 	for i := range row.Instr {
 		in := &row.Instr[i]
@@ -78,6 +78,9 @@ func StateOf(c *Context, row *core.ProcessRow) (State, string) {
 			running++
 		case core.PhaseUnsupp, core.PhaseFailed, core.PhaseStuck, core.PhaseBackoff:
 			broken++
+			if in.Phase == core.PhaseUnsupp {
+				unsupported++
+			}
 			reason, kind = in.Reason, in.Kind+": "
 		default:
 			return StateChanging, in.Kind + " " + string(in.Phase)
@@ -90,6 +93,8 @@ func StateOf(c *Context, row *core.ProcessRow) (State, string) {
 		return StateOn, ""
 	case running > 0:
 		return StatePartly, kind + reason
+	case broken == unsupported: // without root nothing has gone wrong: it cannot be had
+		return StateOff, reason
 	}
 	return StateFailed, reason
 }
