@@ -17,8 +17,12 @@ import (
 // then their requests, summed over processes.
 func WriteTable(w io.Writer, s *core.Snapshot) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %d processes, %d services; in %s %s requests were served and %s made\n", cmp.Or(s.Host.Name, "this host"),
-		s.Totals.Processes, len(s.Services), brief(s.Window.Seconds()), count(s.Totals.Server.Count), count(s.Totals.Client.Count))
+	fmt.Fprintf(&b, "%s: %d processes, %d services; in %s ", cmp.Or(s.Host.Name, "this host"), s.Totals.Processes, len(s.Services), brief(s.Window.Seconds()))
+	if blind(s) {
+		b.WriteString("requests were not watched\n")
+	} else {
+		fmt.Fprintf(&b, "%s requests were served and %s made\n", count(s.Totals.Server.Count), count(s.Totals.Client.Count))
+	}
 	for _, line := range remarks(s) {
 		b.WriteString(line + "\n")
 	}
@@ -30,10 +34,23 @@ func WriteTable(w io.Writer, s *core.Snapshot) error {
 	return nil
 }
 
+// blind reports whether requests could not be seen, so that none counted does
+// not mean none there. What was counted before they were switched off is told.
+func blind(s *core.Snapshot) bool {
+	if s.Totals.Server.Count+s.Totals.Client.Count > 0 {
+		return false
+	}
+	return slices.ContainsFunc(s.Units, func(u *core.UnitRow) bool {
+		return u.Class == core.ClassInstrumentation && u.Kind == "requests" && u.Phase != core.PhaseRunning && u.Phase != core.PhaseTuning
+	})
+}
+
 func writeRoutes(b *strings.Builder, s *core.Snapshot) {
 	groups := routes(s)
 	if len(groups) == 0 {
-		b.WriteString("\nno requests were seen\n")
+		if !blind(s) {
+			b.WriteString("\nno requests were seen\n")
+		}
 		return
 	}
 	b.WriteString("\n")
@@ -78,9 +95,18 @@ func writeServices(b *strings.Builder, s *core.Snapshot) {
 	}
 	window := s.Window.Seconds()
 	g := grid{left: 1}
-	g.row("SERVICE", "PROCS", "CPU%", "RSS", "SERVED", "REQ/S", "ERRORS", "MADE", "REQ/S", "ERRORS")
+	none := blind(s)
+	if none {
+		g.row("SERVICE", "PROCS", "CPU%", "RSS")
+	} else {
+		g.row("SERVICE", "PROCS", "CPU%", "RSS", "SERVED", "REQ/S", "ERRORS", "MADE", "REQ/S", "ERRORS")
+	}
 	for _, svc := range s.Services {
-		if shown[svc.Name] {
+		switch {
+		case !shown[svc.Name]:
+		case none:
+			g.row(svc.Name, fmt.Sprint(len(svc.PIDs)), percent(svc.CPURatio), size(svc.RSSBytes))
+		default:
 			g.row(svc.Name, fmt.Sprint(len(svc.PIDs)), percent(svc.CPURatio), size(svc.RSSBytes),
 				count(svc.Server.Count), rate(float64(svc.Server.Count)/window), share(svc.Server),
 				count(svc.Client.Count), rate(float64(svc.Client.Count)/window), share(svc.Client))

@@ -54,7 +54,7 @@ func Explain(s *core.Snapshot, subject string) (*Why, error) {
 	if len(w.Processes) == 0 {
 		return nil, &core.Remedied{
 			Err:    fmt.Errorf("there is no process and no service %q", w.Subject),
-			Remedy: "vitals snapshot --for 0s lists what there is", Permanent: true,
+			Remedy: "vitals snapshot --for 0s -o json lists what there is", Permanent: true,
 		}
 	}
 	return w, nil
