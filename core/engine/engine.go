@@ -79,8 +79,38 @@ type published struct {
 	replaced chan struct{}
 }
 
-// minGap is the shortest time between two snapshots that changes cause.
-const minGap = 50 * time.Millisecond
+// Changes cause snapshots at least minGap apart, so that what is rare is seen at
+// once; where they come without pause, stormGap apart: each costs a millisecond
+// for a thousand processes, and nobody reads twenty screens a second.
+const (
+	minGap   = 50 * time.Millisecond
+	stormGap = 250 * time.Millisecond
+	burst    = 5 // snapshots minGap apart before it counts as a storm
+)
+
+// pacing says how long to wait before the next snapshot that a change causes.
+type pacing struct {
+	last time.Time // of the newest snapshot
+	left float64   // of the burst, refilled by time
+}
+
+// published notes a snapshot.
+func (p *pacing) published(now time.Time, byChange bool) {
+	p.left = min(burst, p.left+now.Sub(p.last).Seconds()*float64(time.Second/stormGap))
+	if byChange {
+		p.left = max(0, p.left-1)
+	}
+	p.last = now
+}
+
+// wait is the time until a change may be published.
+func (p *pacing) wait(now time.Time) time.Duration {
+	gap := minGap
+	if p.left+now.Sub(p.last).Seconds()*float64(time.Second/stormGap) < 1 {
+		gap = stormGap
+	}
+	return max(0, gap-now.Sub(p.last))
+}
 
 // New returns an engine that already has a first, empty snapshot.
 func New(cfg Config) *Engine {
@@ -105,10 +135,11 @@ func (e *Engine) Run(ctx context.Context) error {
 	soon.Stop()
 	defer soon.Stop()
 	pending := false
-	last := time.Now()
+	pace := pacing{last: time.Now(), left: burst}
 	publish := func(full bool) {
 		e.publish(full)
-		last, pending = time.Now(), false
+		pace.published(time.Now(), !full)
+		pending = false
 		soon.Stop()
 	}
 	for {
@@ -122,7 +153,7 @@ func (e *Engine) Run(ctx context.Context) error {
 			f.apply(e)
 			if e.state.urgent && !pending {
 				pending = true
-				soon.Reset(max(0, minGap-time.Since(last)))
+				soon.Reset(pace.wait(time.Now()))
 			}
 		case <-soon.C:
 			publish(false)
