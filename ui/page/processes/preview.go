@@ -62,7 +62,11 @@ func topRoutes(s *core.Snapshot, k core.ProcKey) string {
 	var parts []string
 	for _, q := range []*core.RequestRow{first, second} {
 		if q != nil {
-			parts = append(parts, fmt.Sprintf("%s %s %s/s", q.Method, q.Route, format.Of(format.Count, q.Rate)))
+			arrow := ""
+			if q.Role == core.RoleClient {
+				arrow = "→ " // a call of its own
+			}
+			parts = append(parts, fmt.Sprintf("%s %s%s %s/s", q.Method, arrow, q.Route, format.Of(format.Count, q.Rate)))
 		}
 	}
 	return strings.Join(parts, "   ")

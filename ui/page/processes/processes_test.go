@@ -42,3 +42,14 @@ func TestExitText(t *testing.T) {
 		}
 	}
 }
+
+// A proxy answers and makes the same request: the preview tells which is which.
+func TestTopRoutesTellCallsApart(t *testing.T) {
+	k := core.ProcKey{PID: 1, Birth: 1}
+	s := &core.Snapshot{Requests: []*core.RequestRow{
+		{Proc: k, Role: core.RoleServer, Method: "GET", Route: "/a", Rate: 5}, {Proc: k, Role: core.RoleClient, Method: "GET", Route: "/a", Rate: 4},
+	}}
+	if got, want := topRoutes(s, k), "GET /a 5/s   GET → /a 4/s"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
