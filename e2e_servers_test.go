@@ -61,3 +61,24 @@ func TestServersOfEveryKindAreSeen(t *testing.T) {
 		}
 	}
 }
+
+// With -p nothing is counted of anybody else, known or not.
+func TestOneProcessOnly(t *testing.T) {
+	needRoot(t)
+	chosen, other := startTruth(t, "127.0.0.1:0"), startTruth(t, "127.0.0.1:0")
+	snap := startSnapshot(t, time.Minute, "-p", fmt.Sprint(chosen.Process.Pid))
+	startLoad(t, "-addr", other.addr, "-old", "0", "-new", "2", "-requests", "1000").finish(time.Minute)
+	startLoad(t, "-addr", chosen.addr, "-old", "0", "-new", "2", "-requests", "1000").finish(time.Minute)
+	time.Sleep(500 * time.Millisecond)
+	got := snap.stop()
+	var n uint64
+	for _, r := range got.Requests {
+		if r.PID != chosen.Process.Pid {
+			t.Errorf("a row of pid %d (%s): %s %s %s", r.PID, r.Service, r.Role, r.Method, r.Route)
+		}
+		n += r.Count
+	}
+	if n != 1000 {
+		t.Errorf("counted %d of 1000", n)
+	}
+}

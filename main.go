@@ -41,7 +41,11 @@ func main() {
 	// The live heap is a few MiB: collecting at half again of it, not at double,
 	// keeps the resident size down for a little CPU.
 	debug.SetGCPercent(50)
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	ends := []os.Signal{syscall.SIGINT, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // nohup
+		ends = append(ends, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), ends...)
 	code := cli.Run(ctx, os.Args[1:], actions(), os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)

@@ -90,7 +90,7 @@ func newProgram(s settings) (*program, error) {
 	}
 	reporter := &reporter{Engine: p.engine, phases: &p.watched}
 	p.supervisor = supervisor.New(supervisor.Config{
-		Specs: specs, Toggles: &core.Toggles{Choices: s.Choices()}, Reporter: reporter, Log: s.log,
+		Specs: specs, Toggles: &core.Toggles{Choices: s.Choices()}, Only: len(s.PIDs) > 0, Reporter: reporter, Log: s.log,
 		StatePath: s.Paths.Toggles(), Recorder: p.calls, DryRun: s.Rehearse,
 		PushNow: func() {
 			select {

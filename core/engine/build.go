@@ -87,7 +87,8 @@ func compareSeries(a, b *series) int {
 // listProcs brings the ordered list of processes up to date.
 func (o *output) listProcs() {
 	if len(o.freshProcs) > 0 {
-		o.procs = merge(o.procs, o.freshProcs, comparePIDs)
+		// One that was forgotten and came back between two pictures is listed still.
+		o.procs = slices.Compact(merge(o.procs, o.freshProcs, comparePIDs))
 		clear(o.freshProcs)
 		o.freshProcs, o.procRows = o.freshProcs[:0], nil
 	}

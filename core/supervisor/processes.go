@@ -16,6 +16,7 @@ type table struct {
 	toggles   *core.Toggles
 	now       time.Time // of the batch of facts, or of the choice, in hand
 	seen      bool      // a process has ever been told of
+	only      bool      // see Config.Only
 	countsDue bool
 	settings  map[place]core.Settings
 	tunings   map[string]*tuning // by unit id
@@ -54,7 +55,7 @@ func (m *member) stale(now time.Time) uint64 {
 type kind struct {
 	name    string
 	bit     uint64
-	machine bool // what holds for a process of no service and no group
+	machine bool // what holds for a process of no service and no group, and for those not told of
 	users   int  // processes for which it is on
 	sels    map[string]*selection
 }
@@ -245,7 +246,7 @@ func (t *table) switched(to *core.Toggles, key core.ToggleKey) {
 
 // review reconsiders every process for one kind.
 func (t *table) review(k *kind) {
-	k.machine = t.toggles.Decide(k.name, &core.Process{}).On
+	k.machine = !t.only && t.toggles.Decide(k.name, &core.Process{}).On
 	k.each(func(s *selection) { s.setDefault(k.machine) })
 	for _, m := range t.members {
 		t.decide(m, k)

@@ -37,8 +37,11 @@ type Reporter interface {
 // Config is what a Supervisor needs. Only Specs and Reporter matter to most
 // callers; every other field works when left empty.
 type Config struct {
-	Specs    []core.Spec
-	Toggles  *core.Toggles // choices of the configuration file; the user's lie above them
+	Specs   []core.Spec
+	Toggles *core.Toggles // choices of the configuration file; the user's lie above them
+	// Only limits units that select processes to those told by ProcessUp; otherwise a
+	// process that nobody told of yet is observed like the others.
+	Only     bool
 	Reporter Reporter
 	Listener Listener      // told of each unit's init, load, run and exit; may be nil
 	Recorder core.Recorder // times init, attach, select, tune and detach; nil for none
@@ -174,6 +177,7 @@ func New(cfg Config) *Supervisor {
 		procs:   newTable(),
 		choices: newChoices(cfg.Toggles, cfg.Limits),
 	}
+	s.procs.only = cfg.Only
 	s.pushNow.run, s.reload.run = cfg.PushNow, cfg.Reload
 	return s
 }

@@ -34,6 +34,23 @@ func TestUnitIsInTheKernelOnlyWhileAProcessUsesIt(t *testing.T) {
 	})
 }
 
+// With Only, a process that nobody told of is not observed, whatever the default.
+func TestOnlyWhatWasToldIsObserved(t *testing.T) {
+	p := &plant{}
+	inLab(t, Config{Specs: []core.Spec{p.spec("requests")}, Only: true}, func(l *lab) {
+		l.up(10)
+		if l.wantPhase(req, core.PhaseRunning); !p.unit().observes(key(10)) || p.unit().observes(key(99)) {
+			t.Errorf("told %v, not told %v", p.unit().observes(key(10)), p.unit().observes(key(99)))
+		}
+		l.toggle("requests", core.ScopeGlobal, "", 0, core.Off)
+		l.wantPhase(req, core.PhaseOff)
+		l.toggle("requests", core.ScopeGlobal, "", 0, core.On)
+		if l.wantPhase(req, core.PhaseRunning); !p.unit().observes(key(10)) || p.unit().observes(key(99)) {
+			t.Errorf("on again: told %v, not told %v", p.unit().observes(key(10)), p.unit().observes(key(99)))
+		}
+	})
+}
+
 func TestNearestScopeWins(t *testing.T) {
 	p := &plant{}
 	inLab(t, Config{Specs: []core.Spec{p.spec("requests")}}, func(l *lab) {
