@@ -73,7 +73,7 @@ func dashboard(ctx context.Context, r *cli.Options) error {
 		warnings = append(warnings, err.Error())
 	}
 	defer closeLog()
-	p, err := build(r, r.Push.URL != "", log)
+	p, err := build(r, settings{screen: true, push: r.Push.URL != "", log: log})
 	if err != nil {
 		return cli.Usage(err)
 	}
@@ -109,7 +109,7 @@ func remembered(r *cli.Options) (m memory, warnings []string) {
 // headless pushes until it is told to stop; the last push comes on the way out.
 // The log has one line for each change of a unit's life.
 func headless(ctx context.Context, r *cli.Options) error {
-	p, err := build(r, !r.Once && !r.DryRun, stderrLog(r, r.Once || r.DryRun))
+	p, err := build(r, settings{push: !r.Once && !r.DryRun, log: stderrLog(r, r.Once || r.DryRun)})
 	if err != nil {
 		return cli.Usage(err)
 	}
@@ -136,7 +136,7 @@ func headless(ctx context.Context, r *cli.Options) error {
 // snapshot watches for a while and prints what it saw; an interrupt ends the
 // while early.
 func snapshot(ctx context.Context, r *cli.Options) error {
-	p, err := build(r, false, stderrLog(r, true))
+	p, err := build(r, settings{log: stderrLog(r, true)})
 	if err != nil {
 		return cli.Usage(err)
 	}
@@ -163,12 +163,13 @@ func snapshot(ctx context.Context, r *cli.Options) error {
 }
 
 // build wires the program for a command and tells other copies that it is there.
-func build(r *cli.Options, pushing bool, log *slog.Logger) (*program, error) {
+func build(r *cli.Options, s settings) (*program, error) {
 	a, others, err := instance.Announce(instance.Dir, r.Paths.StateDir)
 	if err != nil {
-		log.Debug("other copies cannot see this one", "error", err)
+		s.log.Debug("other copies cannot see this one", "error", err)
 	}
-	p, err := newProgram(settings{Options: r, push: pushing, others: others, log: log})
+	s.Options, s.others = r, others
+	p, err := newProgram(s)
 	if err != nil {
 		a.Close()
 		return nil, err

@@ -53,8 +53,18 @@ type program struct {
 type settings struct {
 	*cli.Options
 	push   bool    // with the destination of the configuration
+	screen bool    // somebody looks
 	others []int32 // other running instances
 	log    *slog.Logger
+}
+
+// tick is how often levels are read and pictures made. Without a screen nobody
+// looks between two pushes.
+func (s *settings) tick() time.Duration {
+	if !s.screen && s.push {
+		return max(s.Refresh, min(s.Push.Interval, 5*time.Second))
+	}
+	return s.Refresh
 }
 
 func newProgram(s settings) (*program, error) {
@@ -64,7 +74,7 @@ func newProgram(s settings) (*program, error) {
 	}
 	p.pushes = calls.NewTracker(p.calls, time.Minute, time.Minute)
 	p.engine = engine.New(engine.Config{
-		Host: host(s), Version: version, Tick: s.Refresh,
+		Host: host(s), Version: version, Tick: s.tick(),
 		Privileged: privileged(), Notice: notice(), Others: s.others,
 		Programs: func() []core.Program { return p.probes.Programs() }, Calls: p.calls.Rows,
 		Limits: engine.Limits{
@@ -74,7 +84,7 @@ func newProgram(s settings) (*program, error) {
 	})
 	p.probes = probes.New(probes.Env{
 		Sink: p.engine, Processes: func(e []core.ProcessEvent) { p.discover.Feed(e) },
-		Tick: s.Refresh, RequestsRing: int(s.Limits.RequestsRing), Log: s.log,
+		Tick: s.tick(), RequestsRing: int(s.Limits.RequestsRing), Log: s.log,
 	})
 	specs := p.probes.Specs()
 	p.engine.Kinds(kinds(specs))
@@ -103,7 +113,7 @@ func newProgram(s settings) (*program, error) {
 	p.discover, err = discover.New(discover.Config{
 		Handler: fanOut{p.engine, p.supervisor}, Selection: selection(s.Config), PIDs: s.PIDs,
 		Kernel: func() bool { return p.watched.running("lifecycle") },
-		Usage:  p.engine.Usage, UsageEvery: max(s.Refresh, time.Second),
+		Usage:  p.engine.Usage, UsageEvery: max(s.tick(), time.Second),
 		KernelUsage: func() bool { return p.watched.running("usage") },
 		Lost:        p.engine.Lost, Log: s.log,
 	})

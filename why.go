@@ -15,7 +15,7 @@ import (
 // why looks once and explains the decisions for a process or a service. A dry
 // run attaches nothing.
 func why(ctx context.Context, r *cli.Options, subject string) error {
-	p, err := build(r, false, stderrLog(r, true))
+	p, err := build(r, settings{log: stderrLog(r, true)})
 	if err != nil {
 		return cli.Usage(err)
 	}

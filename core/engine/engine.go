@@ -86,6 +86,9 @@ const (
 	minGap   = 50 * time.Millisecond
 	stormGap = 250 * time.Millisecond
 	burst    = 5 // snapshots minGap apart before it counts as a storm
+	// gather is how long a change waits for what belongs to it: a fork is
+	// followed by its exec.
+	gather = 5 * time.Millisecond
 )
 
 // pacing says how long to wait before the next snapshot that a change causes.
@@ -109,7 +112,7 @@ func (p *pacing) wait(now time.Time) time.Duration {
 	if p.left+now.Sub(p.last).Seconds()*float64(time.Second/stormGap) < 1 {
 		gap = stormGap
 	}
-	return max(0, gap-now.Sub(p.last))
+	return max(gather, gap-now.Sub(p.last))
 }
 
 // New returns an engine that already has a first, empty snapshot.

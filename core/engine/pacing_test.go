@@ -10,7 +10,7 @@ func TestPacing(t *testing.T) {
 	now := begin
 	p := pacing{last: now, left: burst}
 	now = now.Add(time.Second)
-	if w := p.wait(now); w != 0 {
+	if w := p.wait(now); w != gather {
 		t.Errorf("a rare change waits %v", w)
 	}
 	count := func(d time.Duration) (n int) {
@@ -29,7 +29,7 @@ func TestPacing(t *testing.T) {
 	now = now.Add(3 * time.Second)
 	p.published(now, false) // ticks go on meanwhile
 	now = now.Add(500 * time.Millisecond)
-	if w := p.wait(now); w != 0 {
+	if w := p.wait(now); w != gather {
 		t.Errorf("after the storm a change waits %v", w)
 	}
 }
