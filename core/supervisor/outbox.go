@@ -36,6 +36,14 @@ type outbox struct {
 	choice int            // 1 + index in queue of the waiting toggles
 	events int            // events in queue
 	told   uint64         // of dropped, what the Reporter was told
+	busy   bool           // a delivery is under way
+}
+
+// empty reports whether the Reporter was told everything.
+func (o *outbox) empty() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.queue) == 0 && !o.busy
 }
 
 func newOutbox(to Reporter, log *slog.Logger, limit int) *outbox {
@@ -101,7 +109,13 @@ func (o *outbox) run(stop <-chan struct{}) {
 }
 
 func (o *outbox) deliver() {
+	defer func() {
+		o.mu.Lock()
+		o.busy = false
+		o.mu.Unlock()
+	}()
 	o.mu.Lock()
+	o.busy = true
 	queue := o.queue
 	o.queue, o.events, o.choice = nil, 0, 0
 	clear(o.rows)

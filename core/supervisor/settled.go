@@ -13,6 +13,7 @@ func (s *Supervisor) Settled() bool {
 		for _, a := range s.actors {
 			settled = settled && a.settled()
 		}
+		settled = settled && s.out.empty()
 	})
 	return settled
 }
