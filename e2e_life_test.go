@@ -336,10 +336,10 @@ func TestI48_StormOnTheKernel(t *testing.T) {
 	}
 	s := w.d.Stats()
 	if missed > 0 && s.KernelLost+s.QueueLost == 0 {
-		t.Errorf("%d of %d that lived for 100 ms were missed without a loss", missed, len(long))
+		t.Errorf("%d of %d that lived for 50 ms were missed without a loss", missed, len(long))
 	}
 	if missed > len(long)/100 {
-		t.Errorf("%d of %d that lived for 100 ms were missed", missed, len(long))
+		t.Errorf("%d of %d that lived for 50 ms were missed", missed, len(long))
 	}
 	w.mu.Lock()
 	w.told, w.last, w.ends, w.raw = map[core.ProcKey][]string{}, map[core.ProcKey]*core.Process{}, map[core.ProcKey]core.Exit{}, map[int32][]core.ProcessEvent{}
@@ -349,7 +349,7 @@ func TestI48_StormOnTheKernel(t *testing.T) {
 	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 64<<20 {
 		t.Errorf("%d MiB more than before", grown>>20)
 	}
-	t.Logf("%.0f processes a second for %v, %d lived for 100 ms, missed %d; kernel lost %d, queue lost %d, known now %d",
+	t.Logf("%.0f processes a second for %v, %d lived for 50 ms, missed %d; kernel lost %d, queue lost %d, known now %d",
 		float64(all)/length.Seconds(), length, len(long), missed, s.KernelLost, s.QueueLost, s.Known)
 }
 

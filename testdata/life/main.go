@@ -119,7 +119,7 @@ func storm() {
 	var long []int
 	for end := time.Now().Add(length); time.Now().Before(end); all++ {
 		if all%100 == 0 {
-			long = append(long, must(fork(0, &syscall.Timespec{Nsec: 100e6}, 3)))
+			long = append(long, must(fork(0, &syscall.Timespec{Nsec: 50e6}, 3)))
 		} else {
 			reap(must(fork(0, nil, 0)))
 		}
