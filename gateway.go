@@ -12,6 +12,8 @@ import (
 // receive takes pushes until it is told to stop; what was acknowledged is
 // stored by then.
 func receive(ctx context.Context, r *cli.Options) error {
+	ctx, stop := untilHangup(ctx)
+	defer stop()
 	ctx, quit := context.WithCancel(ctx)
 	defer quit()
 	o, log := r.Gateway, stderrLog(r, false)

@@ -41,11 +41,7 @@ func main() {
 	// The live heap is a few MiB: collecting at half again of it, not at double,
 	// keeps the resident size down for a little CPU.
 	debug.SetGCPercent(50)
-	ends := []os.Signal{syscall.SIGINT, syscall.SIGTERM}
-	if !signal.Ignored(syscall.SIGHUP) { // nohup
-		ends = append(ends, syscall.SIGHUP)
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), ends...)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	code := cli.Run(ctx, os.Args[1:], actions(), os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
@@ -80,6 +76,8 @@ func dashboard(ctx context.Context, r *cli.Options) error {
 	defer p.announcement.Close()
 	save := func() error { return r.Paths.SaveState(r.Paths.State(), kept) }
 	kept.State.Save = func(s ui.State) error { kept.State = s; return save() }
+	ctx, stop := untilHangup(ctx)
+	defer stop()
 	ctx, p.fail = context.WithCancelCause(ctx)
 	p.start(ctx)
 	err = ui.Run(ctx, ui.Config{
@@ -122,11 +120,11 @@ func headless(ctx context.Context, r *cli.Options) error {
 	case r.DryRun:
 		p.attached(ctx)
 		wait(ctx, time.Second)
-		err = push.DryRun(ctx, r.Stdout, p.pushConfig())
+		err = push.DryRun(ctx, r.Stdout, p.pushConfig(p.settings))
 	case r.Once:
 		p.attached(ctx)
 		wait(ctx, time.Second)
-		err = push.Once(ctx, p.pushConfig())
+		err = push.Once(ctx, p.pushConfig(p.settings))
 	default:
 		<-ctx.Done()
 	}

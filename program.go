@@ -8,8 +8,10 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -45,7 +47,9 @@ type program struct {
 	// fail ends whoever waits for the program, with the reason; nil for nobody.
 	fail context.CancelCauseFunc
 
-	settings     settings
+	settings     settings                      // as at the start
+	newest       atomic.Pointer[config.Loaded] // after a reload
+	reloading    sync.Mutex
 	announcement *instance.Announcement
 }
 
@@ -86,17 +90,10 @@ func newProgram(s settings) (*program, error) {
 		Sink: p.engine, Processes: func(e []core.ProcessEvent) { p.discover.Feed(e) },
 		Tick: s.tick(), RequestsRing: int(s.Limits.RequestsRing), Log: s.log,
 	})
-	specs := p.probes.Specs()
-	p.engine.Kinds(kinds(specs))
-	if s.Rehearse {
-		specs = checked(specs)
-	}
-	if s.push {
-		spec, err := push.NewSpec(p.pushConfig())
-		if err != nil {
-			return nil, err
-		}
-		specs = append(specs[:len(specs):len(specs)], spec)
+	p.engine.Kinds(kinds(p.probes.Specs()))
+	specs, err := p.units(s)
+	if err != nil {
+		return nil, err
 	}
 	reporter := &reporter{Engine: p.engine, phases: &p.watched}
 	p.supervisor = supervisor.New(supervisor.Config{
@@ -108,8 +105,8 @@ func newProgram(s settings) (*program, error) {
 			default:
 			}
 		},
+		Reload: p.reload,
 	})
-	var err error
 	p.discover, err = discover.New(discover.Config{
 		Handler: fanOut{p.engine, p.supervisor}, Selection: selection(s.Config), PIDs: s.PIDs,
 		Kernel: func() bool { return p.watched.running("lifecycle") },
@@ -123,6 +120,22 @@ func newProgram(s settings) (*program, error) {
 	return p, nil
 }
 
+// units are the recipes of everything that the settings ask for.
+func (p *program) units(s settings) ([]core.Spec, error) {
+	specs := slices.Clone(p.probes.Specs())
+	if s.Rehearse {
+		specs = checked(specs)
+	}
+	if s.push {
+		spec, err := push.NewSpec(p.pushConfig(s))
+		if err != nil {
+			return nil, err
+		}
+		specs = append(specs, spec)
+	}
+	return specs, nil
+}
+
 // start runs all parts until stop. The engine goes last: a final push and a
 // last look need it.
 func (p *program) start(ctx context.Context) {
@@ -134,6 +147,9 @@ func (p *program) start(ctx context.Context) {
 		p.run(ctx, "discovery", p.discover.Run),
 		p.run(ctx, "cost meter", p.probes.Run),
 		p.run(ctx, "failing pushes", p.tellFailing),
+	}
+	if p.settings.screen || p.settings.push { // what lasts
+		feeders = append(feeders, p.run(ctx, "configuration", p.watchConfig))
 	}
 	go p.giveBack(ctx)
 	go func() {
@@ -205,8 +221,7 @@ func (p *program) attached(ctx context.Context) {
 }
 
 // pushConfig is the destination of the configuration.
-func (p *program) pushConfig() push.Config {
-	s := p.settings
+func (p *program) pushConfig(s settings) push.Config {
 	c := push.Config{
 		URL: s.Push.URL, Interval: s.Push.Interval, Job: s.Push.Job, Instance: s.InstanceName(),
 		Timeout: s.Push.Timeout, DeleteOnExit: s.Push.DeleteOnExit,
