@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"testing"
+	"testing/synctest"
 
 	"vitals/core"
 )
@@ -13,7 +14,8 @@ func TestPreferLiesBelowTheUser(t *testing.T) {
 	inLab(t, Config{Specs: []core.Spec{p.spec("requests")}}, func(l *lab) {
 		l.up(10)
 		l.wantPhase(req, core.PhaseRunning)
-		if changed, err := l.Prefer(requestsOff); !changed || err != nil {
+		changed, err := l.Prefer(requestsOff)
+		if synctest.Wait(); !changed || err != nil {
 			t.Errorf("changed %v, error %v", changed, err)
 		}
 		l.wantPhase(req, core.PhaseOff)
@@ -23,10 +25,12 @@ func TestPreferLiesBelowTheUser(t *testing.T) {
 		l.toggle("requests", core.ScopeGlobal, "", 0, core.On)
 		l.wantPhase(req, core.PhaseRunning)
 		l.Prefer(requestsOff)
+		synctest.Wait()
 		l.wantPhase(req, core.PhaseRunning)
 		l.toggle("requests", core.ScopeGlobal, "", 0, core.Auto)
 		l.wantPhase(req, core.PhaseOff)
 		l.Prefer(nil)
+		synctest.Wait()
 		l.wantPhase(req, core.PhaseRunning)
 	})
 }
