@@ -18,15 +18,18 @@ type Snapshot struct {
 	Requests  []*RequestRow // by service, role, protocol, method, route, status
 	// Retired holds, by service, the sums of ended processes that are no longer
 	// listed (Proc is zero), so that a service's counts never fall.
-	Retired  []*RequestRow
-	Edges    []*EdgeRow
-	Units    []*UnitRow // by id
-	Programs []Program  // by unit and name
-	Kinds    []KindRow  // every kind of instrumentation, in display order
-	Events   []Event    // the newest MaxEvents, oldest first
-	Push     []*PushRow // one for each destination
-	Calls    []CallRow  // the calls that vitals itself makes, by operation
-	Machine  []Value    // samples of the whole machine
+	Retired []*RequestRow
+	Edges   []*EdgeRow
+	// Exemplars are single requests worth a look, the newest MaxExemplars that
+	// failed or were among the slowest of their service, by the end of the request.
+	Exemplars []*Exemplar
+	Units     []*UnitRow // by id
+	Programs  []Program  // by unit and name
+	Kinds     []KindRow  // every kind of instrumentation, in display order
+	Events    []Event    // the newest MaxEvents, oldest first
+	Push      []*PushRow // one for each destination
+	Calls     []CallRow  // the calls that vitals itself makes, by operation
+	Machine   []Value    // samples of the whole machine
 
 	Totals  Totals
 	Toggles *Toggles
@@ -194,6 +197,33 @@ type RequestRow struct {
 	FirstByte         *Distribution // first request byte to first answer byte
 	Rate              float64       // over RateWindow
 	Last              time.Time
+}
+
+// MaxExemplars is how many single requests a snapshot carries.
+const MaxExemplars = 200
+
+// Exemplar is one request that was slow or failed. It holds no value of the
+// request: no query, no literal, no body.
+type Exemplar struct {
+	Seq      uint64    // from 1, without gaps while none was dropped
+	At       time.Time // when it ended
+	Proc     ProcKey
+	Service  string
+	Role     Role
+	Protocol string
+	Peer     string
+	TLS      bool
+	Method   string
+	Route    string
+	Status   int
+	Code     string // of protocols whose errors have names
+	Error    string
+	Failed   bool // else it was slow
+	// FirstByte and Duration are as in Request; Typical is the median of its
+	// service when it ended, 0 unknown.
+	FirstByte, Duration, Typical time.Duration
+	BytesIn, BytesOut            uint64
+	Partial                      bool
 }
 
 // EdgeRow is who calls whom.
