@@ -28,7 +28,14 @@ const (
 	ProtoHTTP = "http"
 	// ProtoUnknown marks exchanges whose bytes no parser recognised.
 	ProtoUnknown = "unknown"
+	// ProtoTLS marks exchanges that are encrypted.
+	ProtoTLS = "tls"
 )
+
+// Recognised reports whether requests of a protocol are requests, not merely
+// changes of direction on a connection that nobody could read. The others have
+// rows of their own and are in nobody's rate, errors and duration.
+func Recognised(protocol string) bool { return protocol != ProtoUnknown && protocol != ProtoTLS }
 
 // Request is one parsed exchange (or Count equal ones). Probes hand batches of
 // them to a Sink. It holds no header values, cookies, query strings or bodies.
@@ -45,6 +52,7 @@ type Request struct {
 	Method string
 	Route  string // normalised: ids are "{id}", no query
 	Status int    // 0 when the protocol has none, or the answer was not seen
+	Code   string // of protocols whose errors have names: SQLSTATE, "NOAUTH", "NXDOMAIN"
 	Error  string // "", or a class: "timeout", "reset", "cancelled", "500" is not an error class here
 	Failed bool   // counts as an error (HTTP server: 5xx; client: 4xx and 5xx; or Error set)
 
@@ -53,6 +61,13 @@ type Request struct {
 	Duration  time.Duration // from Start to the last byte of the answer
 	BytesIn   uint64        // bytes that the process received for it
 	BytesOut  uint64        // bytes that the process sent for it
+
+	// PeerProc is the process at the other end when it is one of this machine and
+	// known; zero otherwise.
+	PeerProc ProcKey
+	// Stream marks what has no latency: subscriptions, pushes, WebSockets. It is
+	// counted; its times are how long it was open.
+	Stream bool
 
 	// Count is how many exchanges this stands for; 0 means 1.
 	Count uint32
@@ -96,6 +111,36 @@ type Coverage struct {
 	Exchanges, Parsed, Lost uint64
 	Unpaired                uint64 // an answer without a request, or the reverse
 	BytesIn, BytesOut       uint64
+	// BytesParsed is how many of BytesIn and BytesOut a parser understood, or
+	// knew to be the body of something that it understood.
+	BytesParsed uint64
+	// Unknown, Encrypted and Blind are exchanges that are not in Parsed: of no
+	// protocol that is known, of TLS, and unreadable for the reason of Why.
+	Unknown, Encrypted, Blind uint64
+	Why                       string // the newest reason for Encrypted or Blind, "" unknown
+	// Connections is how many were seen, Joined those that were open before.
+	Connections, Joined uint64
+	Gaps                uint64 // times that records were missing on a connection
+}
+
+// Add adds the increments of c; the newest reason stays.
+func (to *Coverage) Add(c *Coverage) {
+	to.Exchanges += c.Exchanges
+	to.Parsed += c.Parsed
+	to.Lost += c.Lost
+	to.Unpaired += c.Unpaired
+	to.BytesIn += c.BytesIn
+	to.BytesOut += c.BytesOut
+	to.BytesParsed += c.BytesParsed
+	to.Unknown += c.Unknown
+	to.Encrypted += c.Encrypted
+	to.Blind += c.Blind
+	to.Connections += c.Connections
+	to.Joined += c.Joined
+	to.Gaps += c.Gaps
+	if c.Why != "" {
+		to.Why = c.Why
+	}
 }
 
 // InFlight is how many requests a process has open on one side, and since when.

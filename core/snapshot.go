@@ -60,8 +60,9 @@ type Self struct {
 	Events       uint64            // facts received since start
 	Lost         map[string]uint64 // "<stage>/<reason>" -> count; nil when nothing was lost
 	LostTotal    uint64
-	Folded       uint64  // requests counted in an "other" series because of a cap
-	Completeness float64 // parsed of counted exchanges, NaN when none
+	Folded       uint64   // requests counted in an "other" series because of a cap
+	Completeness float64  // parsed of counted exchanges, NaN when none
+	Coverage     Coverage // of all processes
 	Privileged   bool
 	// Notice is the one thing that the user should know about this run: what
 	// root would add, or what this kernel lacks. Empty when all is well.
@@ -168,6 +169,10 @@ type ServiceRow struct {
 	Heat                *Heat
 	Latency             *Distribution
 	On                  bool // any instrumentation is on
+	// Exemplars are its slowest requests of the last minutes and its newest failed
+	// ones, at most MaxServiceExemplars, the slowest first, failed ones after them.
+	Exemplars []*Exemplar
+	Coverage  Coverage // sums over its processes, ended ones included
 	// Usage and Values are sums over its processes; what only grows includes
 	// those that ended. Started is the oldest live one's.
 	Usage   Usage
@@ -186,8 +191,10 @@ type RequestRow struct {
 	Method   string
 	Route    string
 	Status   int
+	Code     string // of protocols whose errors have names
 	Error    string
 	Failed   bool
+	Stream   bool // has no latency, see Request
 
 	Count             uint64
 	Partial           uint64 // of Count, those with incomplete figures
@@ -199,8 +206,12 @@ type RequestRow struct {
 	Last              time.Time
 }
 
-// MaxExemplars is how many single requests a snapshot carries.
-const MaxExemplars = 200
+// MaxExemplars is how many single requests a snapshot carries in one stream,
+// MaxServiceExemplars how many each service keeps.
+const (
+	MaxExemplars        = 200
+	MaxServiceExemplars = 16
+)
 
 // Exemplar is one request that was slow or failed. It holds no value of the
 // request: no query, no literal, no body.
@@ -232,7 +243,9 @@ type EdgeRow struct {
 	Protocol      string
 	Count, Errors uint64
 	Rate          float64
-	P99           float64
+	P50, P99      float64   // seconds over the last LatencyWindow, NaN without requests
+	Last          time.Time // of the newest request; long ago means that nobody calls any more
+	Outside       bool      // To (or From) is not a service of this machine
 }
 
 // UnitRow is the state of one unit.

@@ -196,22 +196,14 @@ func (s *state) retireSeries(se *series) {
 
 func (s *state) coverage(b *batch[core.Coverage]) {
 	s.self.facts += uint64(len(b.items))
-	for _, c := range b.items {
-		addCoverage(&s.self.coverage, c)
+	for i := range b.items {
+		c := &b.items[i]
+		s.self.coverage.Add(c)
 		if p := s.procs[c.Proc]; p != nil {
-			addCoverage(&p.coverage, c)
+			p.coverage.Add(c)
 			p.touched = true
 		}
 	}
-}
-
-func addCoverage(to *core.Coverage, c core.Coverage) {
-	to.Exchanges += c.Exchanges
-	to.Parsed += c.Parsed
-	to.Lost += c.Lost
-	to.Unpaired += c.Unpaired
-	to.BytesIn += c.BytesIn
-	to.BytesOut += c.BytesOut
 }
 
 // inFlight replaces what is open.

@@ -8,7 +8,10 @@
 // goroutine, no I/O, and only the standard library.
 package wire
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // Side is who sent bytes.
 type Side uint8
@@ -134,10 +137,25 @@ type Out struct {
 	// Switch names the protocol that the connection speaks from here on
 	// (an upgrade), "" for none.
 	Switch string
+	// Blind says why the connection cannot be read from here on, in a word or
+	// two: "tls", "compressed"; "" while it can. The Conn is dropped.
+	Blind string
+	// Peer is what the connection itself calls its server (the SNI of a TLS
+	// handshake), interned; "" unknown.
+	Peer string
+	// Resolved is what names the answers gave: the process that asked will use
+	// these addresses in a moment.
+	Resolved []Resolved
+}
+
+// Resolved is one address of a name.
+type Resolved struct {
+	Name string // interned, without the last dot
+	Addr netip.Addr
 }
 
 // Reset makes Out ready for the next call, keeping its memory.
-func (o *Out) Reset() { *o = Out{Exchanges: o.Exchanges[:0]} }
+func (o *Out) Reset() { *o = Out{Exchanges: o.Exchanges[:0], Resolved: o.Resolved[:0]} }
 
 // Add appends an exchange.
 func (o *Out) Add(x *Exchange) { o.Exchanges = append(o.Exchanges, *x) }
