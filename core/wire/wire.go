@@ -73,6 +73,10 @@ type Span struct {
 	// First and Last are when the first and the last byte went by, in
 	// nanoseconds of CLOCK_MONOTONIC. They are equal for a single transfer.
 	First, Last int64
+	// Turn says that this is all that the side said before the other one spoke
+	// (an exchange): an answer is over with it, whatever its length says. Else it
+	// is a single transfer and more may follow.
+	Turn bool
 }
 
 // Conn parses one connection. Calls are serialised. The result of hostile bytes
