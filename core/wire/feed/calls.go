@@ -1,0 +1,150 @@
+package feed
+
+import "vitals/core/wire"
+
+// MaxCalls is how many unanswered requests of a connection are remembered. Those
+// beyond it are counted, without an answer.
+const MaxCalls = 128
+
+// Call is a request that waits for its answer.
+type Call struct {
+	Method, Target string
+	Code           string // of the error that the answer has told
+	Status         int
+	Start, First   int64
+	Asked          int64
+	Answered       int64
+	Left           int64 // how many parts of the answer are still to come, for the parser
+	Kind           uint8 // for the parser
+	Failed         bool
+	Stream         bool
+	Partial        bool
+}
+
+// Calls pairs requests with answers that come in the same order.
+type Calls struct {
+	queue Queue[Call]
+	// late counts the answers that may still come of what Flush has told.
+	late int
+}
+
+// Ask takes a request. The result belongs to Calls, and is nil when too many wait.
+func (c *Calls) Ask(call *Call, out *wire.Out) *Call {
+	if c.queue.Push(*call, MaxCalls) {
+		return c.queue.Newest()
+	}
+	x := exchange(call, call.Start)
+	x.Partial = true
+	out.Add(&x)
+	return nil
+}
+
+// Oldest is the request whose answer comes next, nil when it is not known.
+func (c *Calls) Oldest() *Call { return c.queue.Oldest() }
+
+// Newest is the last request, nil when it is not known.
+func (c *Calls) Newest() *Call { return c.queue.Newest() }
+
+// Len is how many requests wait.
+func (c *Calls) Len() int { return c.queue.Len() }
+
+// Done tells the oldest request, whose answer ended. Without one, the answer is
+// counted as unpaired.
+func (c *Calls) Done(end int64, out *wire.Out) {
+	call, held, ok := c.queue.Pop()
+	switch {
+	case held:
+		x := exchange(&call, end)
+		out.Add(&x)
+	case ok:
+	case c.late > 0:
+		c.late--
+	default:
+		out.Unpaired++
+	}
+}
+
+// Drop forgets the newest request, which gets no answer after all, and gives it.
+func (c *Calls) Drop() (Call, bool) {
+	if c.queue.Newest() == nil {
+		return Call{}, false
+	}
+	c.queue.n--
+	call := *c.queue.At(c.queue.n)
+	*c.queue.At(c.queue.n) = Call{}
+	return call, true
+}
+
+// Flush tells everything that waits, because the answers from here on were not
+// captured: they went by until end. What waits alone and has begun is whole when
+// its outcome is known.
+func (c *Calls) Flush(end int64, known bool, out *wire.Out) {
+	alone := c.queue.Len() == 1 && known
+	for c.queue.Len() > 0 {
+		call, held, _ := c.queue.Pop()
+		if !held {
+			continue
+		}
+		if !alone {
+			call.Partial = true
+			c.late++
+		}
+		x := exchange(&call, max(end, call.Start))
+		out.Add(&x)
+	}
+}
+
+// Asking says that the client speaks again: what was flushed is over.
+func (c *Calls) Asking() { c.late = 0 }
+
+// End tells everything that waits, as ended by reason.
+func (c *Calls) End(at int64, reason string, out *wire.Out) {
+	for c.queue.Len() > 0 {
+		call, held, _ := c.queue.Pop()
+		if !held {
+			continue
+		}
+		x := exchange(&call, max(at, call.Start, call.First))
+		if !call.Stream {
+			x.Error = reason
+			x.FailedServer = reason != "cancelled"
+			x.FailedClient = true
+		}
+		out.Add(&x)
+	}
+}
+
+// Gap tells everything that waits, because what came next is missing.
+func (c *Calls) Gap(out *wire.Out) {
+	for c.queue.Len() > 0 {
+		call, held, _ := c.queue.Pop()
+		if !held {
+			continue
+		}
+		call.Partial = true
+		x := exchange(&call, max(call.Start, call.First))
+		out.Add(&x)
+	}
+	c.late = 0
+}
+
+// Waiting is as in wire.Conn. Streams that have begun do not wait.
+func (c *Calls) Waiting() (n int, oldest int64) {
+	if c.queue.Len() == 0 {
+		return 0, 0
+	}
+	if first := c.queue.Oldest(); first != nil {
+		oldest = first.Start
+	}
+	return c.queue.Len(), oldest
+}
+
+func exchange(c *Call, end int64) wire.Exchange {
+	return wire.Exchange{
+		Method: c.Method, Target: c.Target, Code: c.Code, Status: c.Status,
+		FailedServer: c.Failed, FailedClient: c.Failed,
+		Start: c.Start, First: c.First, End: end,
+		Asked: c.Asked, Answered: c.Answered,
+		Stream: c.Stream, Partial: c.Partial,
+	}
+}
