@@ -276,7 +276,10 @@ type KindRow struct {
 
 // PushRow is one destination.
 type PushRow struct {
-	Destination                           string // redacted URL
+	Destination                           string // its name, else its address: unique
+	Address                               string // redacted URL, path, or "stdout"
+	Kind                                  string // "pushgateway", "textfile", "stdout"
+	Unit                                  string // id of its unit
 	State                                 string // "waiting", "ok", "retrying", "failed"
 	LastSuccess, LastAttempt, NextAttempt time.Time
 	Pushes, Failures                      uint64 // attempts that succeeded, that failed

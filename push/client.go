@@ -72,7 +72,7 @@ type answer struct {
 }
 
 // send makes one request and reads its answer to the end, within ctx.
-func (c *client) send(ctx context.Context, method string, body []byte, contentType string, zipped bool) answer {
+func (c *client) send(ctx context.Context, method string, body []byte, contentType string, packed Compression) answer {
 	// The reader is replayable, which a redirect and a connection that the
 	// server closed in the meantime need.
 	req, err := http.NewRequestWithContext(ctx, method, c.target, bytes.NewReader(body))
@@ -82,8 +82,8 @@ func (c *client) send(ctx context.Context, method string, body []byte, contentTy
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
 	}
-	if zipped {
-		req.Header.Set("Content-Encoding", "gzip")
+	if packed != None {
+		req.Header.Set("Content-Encoding", string(packed))
 	}
 	// Pushing the same twice is harmless. The empty key says so to the transport
 	// and is not sent.

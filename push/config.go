@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"log/slog"
-	"net/http"
-	"net/url"
-	"strconv"
-	"strings"
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
@@ -16,26 +14,47 @@ import (
 
 	"vitals/core"
 	"vitals/core/expose"
+	"vitals/push/filter"
+	"vitals/push/transform"
 )
 
 // Limits and defaults of a destination.
 const (
-	DefaultTimeout = 10 * time.Second // of one push, answer included
-	FinalTimeout   = 5 * time.Second  // of the last push and the DELETE after it
+	DefaultTimeout  = 10 * time.Second // of one push, answer included
+	DefaultInterval = 15 * time.Second
+	FinalTimeout    = 5 * time.Second // of the last push and the DELETE after it
 )
 
-// Config describes one Pushgateway. Nothing is sent before all of it is found valid.
+// Kinds of destinations.
+const (
+	Pushgateway = "pushgateway" // a Prometheus Pushgateway, or what speaks its protocol
+	Textfile    = "textfile"    // a file for the textfile collector of node_exporter
+	Stdout      = "stdout"      // a stream of expositions, for pipes
+)
+
+// Config describes one destination. Nothing is sent before all of it is found valid.
 type Config struct {
-	// Name tells destinations apart when there are several; empty for the only one.
+	// Kind is Pushgateway (also when empty), Textfile or Stdout.
+	Kind string
+	// Name tells destinations apart when there are several: on screens, in labels
+	// and in the unit's id. Empty is the address.
 	Name string
+
 	// URL is the gateway's address; "host:9091" means http. A user and password
 	// in it become basic authentication and are shown nowhere.
 	URL string
-	// Interval is the time between pushes. NewSpec refuses 0 and less; Once and
-	// DryRun ignore it.
+	// Path is the file of a Textfile, absolute and ending in .prom; Mode are its
+	// permissions, 0 means 0644.
+	Path string
+	Mode fs.FileMode
+	// Out is where Stdout writes. One goroutine at a time writes to it.
+	Out io.Writer
+
+	// Interval is the time between pushes, usually DefaultInterval. NewSpec
+	// refuses 0 and less; Once and DryRun ignore it.
 	Interval time.Duration
 	// Job, Instance and Grouping, in this order, are the grouping key: the group
-	// that a push replaces. Job and Instance are required.
+	// that a push replaces. A gateway needs Job and Instance, others none of them.
 	Job, Instance string
 	Grouping      []Label
 	// Method is PUT (the default: the group is replaced, so series that vanished
@@ -43,15 +62,30 @@ type Config struct {
 	Method string
 	// Timeout bounds one push; 0 means DefaultTimeout.
 	Timeout time.Duration
-	// DeleteOnExit removes the group after the final push.
+	// DeleteOnExit removes the group, or the file, after the final push.
 	DeleteOnExit bool
+	// Format is how the body is written; empty is FormatText. FormatAuto is what
+	// the kind takes best.
+	Format Format
+	// Compression is of a gateway's bodies; empty is Gzip. What a gateway refuses
+	// is sent plain.
+	Compression Compression
 	// HTTP has authentication, TLS, proxy and headers; nil means none. Without a
 	// proxy of its own, HTTP_PROXY, HTTPS_PROXY and NO_PROXY hold. It is not
-	// modified and must not be while the unit lives.
+	// modified and must not be while the unit lives. Files that it names are read
+	// again when they change.
 	HTTP *config.HTTPClientConfig
+
+	// Keep and Drop are selectors (filter.Parse) of what is pushed, no Keep means
+	// all; Change is what happens to that on its way.
+	Keep, Drop []string
+	Change     transform.Rules
 
 	// Source gives the snapshots to push. It is required.
 	Source core.Source
+	// Shared, when not nil, gives several destinations the same snapshot and
+	// families at each point in time; its Source and Families are used then.
+	Shared *Shared
 	// Fresh gives a snapshot that holds everything known at the call. Once,
 	// DryRun and the final push use it; nil means Source.Latest. It must return
 	// when its context ends, then possibly nil.
@@ -80,10 +114,13 @@ type Label struct{ Name, Value string }
 // settings is a Config that was found valid, with its defaults filled in.
 type settings struct {
 	Config
-	id      string  // of the unit
-	group   []Label // the whole grouping key, job first
-	target  string  // the group's address, without user and password
-	shown   string  // the gateway's address, as screens and errors name it
+	kind    kind
+	filter  *filter.Filter // nil: everything
+	change  transform.Func // nil: nothing
+	id      string         // of the unit
+	group   []Label        // the whole grouping key, job first
+	target  string         // the group's address, without user and password; or the path
+	shown   string         // the destination, as screens and errors name it
 	secrets []string
 }
 
@@ -92,34 +129,40 @@ const (
 	maxPath  = 8192 // bytes of the whole path
 )
 
+// Check says what is wrong with c, before anything is sent or written.
+func Check(c Config) error {
+	_, err := c.regular()
+	return err
+}
+
+// regular validates everything, the interval included.
+func (c Config) regular() (*settings, error) {
+	if c.Interval <= 0 {
+		return nil, fmt.Errorf("push interval %v: give a positive duration such as --interval 15s", c.Interval)
+	}
+	return c.check()
+}
+
 // check validates everything but the interval.
 func (c Config) check() (*settings, error) {
-	s := &settings{Config: c, id: "destination/" + Kind}
+	s := &settings{Config: c}
+	var err error
+	if s.kind, err = kindOf(c.Kind); err != nil {
+		return nil, err
+	}
+	s.Kind = s.kind.name
+	s.id = "destination/" + s.Kind
 	if c.Name != "" {
 		s.id += "/" + core.Clean(c.Name, core.MaxName)
 	}
-	if c.Source == nil {
+	if c.Shared != nil {
+		s.Source, s.Families = c.Shared.source, c.Shared.families
+	}
+	if s.Source == nil {
 		return nil, errors.New("push: a source of snapshots is required")
 	}
-	if c.Families == nil {
+	if s.Families == nil {
 		s.Families = expose.Families
-	}
-	base, err := parseURL(c.URL)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.checkHTTP(base.User); err != nil {
-		return nil, err
-	}
-	base.User = nil
-	s.shown = base.String()
-
-	switch s.Method = strings.ToUpper(c.Method); s.Method {
-	case "":
-		s.Method = http.MethodPut
-	case http.MethodPut, http.MethodPost:
-	default:
-		return nil, fmt.Errorf("push method %q: use PUT (replace the whole group) or POST (replace families of the same name)", core.Clean(c.Method, 32))
 	}
 	if c.Timeout < 0 {
 		return nil, fmt.Errorf("push timeout %v: give a positive duration such as 10s", c.Timeout)
@@ -130,92 +173,35 @@ func (c Config) check() (*settings, error) {
 	if c.Log == nil {
 		s.Log = slog.New(slog.DiscardHandler)
 	}
-	if s.group, err = groupingKey(c); err != nil {
+	if err := s.checkFormat(); err != nil {
 		return nil, err
 	}
-	path := groupPath(s.group)
-	if len(path) > maxPath {
-		return nil, fmt.Errorf("push grouping key takes %d bytes as a path, more than %d: use fewer or shorter --group labels", len(path), maxPath)
+	if err := s.checkPipeline(); err != nil {
+		return nil, err
 	}
-	s.target = s.shown + path
-	return s, nil
+	return s, s.kind.check(s)
 }
 
-const escapeUser = "--push address cannot be parsed: percent-escape special characters in user and password, for example http://user:p%2Fw@host:9091"
+// called is the name that screens and labels use.
+func (s *settings) called() string {
+	if s.Name != "" {
+		return core.Clean(s.Name, core.MaxName)
+	}
+	return s.shown
+}
 
-// parseURL accepts what people type: no scheme, a trailing slash.
-func parseURL(raw string) (*url.URL, error) {
-	raw = strings.TrimSpace(raw)
-	if raw == "" {
-		return nil, errors.New("--push needs the gateway's address, for example http://localhost:9091")
-	}
-	if !strings.Contains(raw, "://") {
-		raw = "http://" + raw
-	}
-	u, err := url.Parse(raw)
-	if err != nil {
-		// The cause may quote a password: it is told only when there is none.
-		if strings.Contains(raw, "@") {
-			return nil, errors.New(escapeUser)
+// checkPipeline compiles what is chosen and changed.
+func (s *settings) checkPipeline() (err error) {
+	if len(s.Keep)+len(s.Drop) > 0 {
+		if s.filter, err = filter.Of(s.Keep, s.Drop); err != nil {
+			return fmt.Errorf("push %w", err)
 		}
-		return nil, fmt.Errorf("--push address: %w", errors.Unwrap(err))
 	}
-	shown := core.Clean(u.Host, core.MaxName)
-	switch {
-	case strings.Contains(u.Path, "@"): // a password with a slash in it looks like this
-		return nil, errors.New(escapeUser)
-	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, fmt.Errorf("--push address has scheme %q: use http or https", core.Clean(u.Scheme, 32))
-	case u.Hostname() == "":
-		return nil, errors.New("--push address has no host: give one such as http://localhost:9091")
-	case !validPort(u.Port()):
-		return nil, fmt.Errorf("--push address %s: the port must be 1 to 65535", shown)
-	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return nil, fmt.Errorf("--push address %s has a query or fragment: give the gateway's base address only", shown)
-	case strings.Contains(u.Path+"/", "/metrics/job"):
-		return nil, fmt.Errorf("--push address %s names a group: give the gateway's base address, and the group with --job and --group", shown)
+	if s.Change.Timestamps && s.kind.strict {
+		return fmt.Errorf("push timestamps: a %s refuses metrics that have some: leave them out", s.Kind)
 	}
-	u.Scheme = strings.ToLower(u.Scheme)
-	u.Path = strings.TrimRight(u.Path, "/")
-	u.RawPath = strings.TrimRight(u.RawPath, "/")
-	return u, nil
-}
-
-func validPort(port string) bool {
-	if port == "" {
-		return true
+	if s.change, err = s.Change.Func(); err != nil {
+		return fmt.Errorf("push %w", err)
 	}
-	n, err := strconv.Atoi(port)
-	return err == nil && n >= 1 && n <= 65535
-}
-
-// checkHTTP validates a copy of the client settings and moves the address'
-// user and password into them.
-func (s *settings) checkHTTP(user *url.Userinfo) error {
-	client := config.DefaultHTTPClientConfig
-	if s.HTTP != nil {
-		client = *s.HTTP
-	}
-	// Which redirects are followed is decided in one place, see followRedirect;
-	// set, it makes the library strip credentials when the host changes.
-	client.FollowRedirects = true
-	if client.ProxyURL.URL == nil && client.NoProxy == "" {
-		client.ProxyFromEnvironment = true
-	}
-	if user != nil {
-		if client.BasicAuth != nil || client.Authorization != nil || client.OAuth2 != nil || client.BearerToken != "" || client.BearerTokenFile != "" {
-			return errors.New("push has a user in its address and other authentication in its settings: keep one of them")
-		}
-		password, _ := user.Password()
-		client.BasicAuth = &config.BasicAuth{Username: user.Username(), Password: config.Secret(password)}
-	}
-	if err := client.Validate(); err != nil {
-		return fmt.Errorf("push client settings: %w", err)
-	}
-	if err := client.TLSConfig.Validate(); err != nil {
-		return fmt.Errorf("push tls_config: %w", err)
-	}
-	s.HTTP = &client
-	s.secrets = clientSecrets(&client)
 	return nil
 }

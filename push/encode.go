@@ -4,78 +4,83 @@ import (
 	"bytes"
 
 	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
 	dto "github.com/prometheus/client_model/go"
-	"github.com/prometheus/common/expfmt"
+
+	"vitals/push/codec"
 )
 
-// encoding is one way to write a body.
-type encoding struct {
-	format expfmt.Format
-	gzip   bool
-}
-
-// encodings in the order of preference. Pushgateways from 1.5 on read gzip, all
-// read delimited protobuf, and some receivers of the same protocol read text
-// only; none of them says so beforehand. What one refuses (400, 415) is tried
-// in the next form, and what worked is kept.
-func encodings() []encoding {
-	return []encoding{
-		{expfmt.NewFormat(expfmt.TypeProtoDelim), true},
-		{expfmt.NewFormat(expfmt.TypeProtoDelim), false},
-		{expfmt.NewFormat(expfmt.TypeTextPlain), false},
-	}
-}
-
 const (
-	gzipAbove  = 1024    // smaller bodies are not worth it
+	packAbove  = 1024    // smaller bodies are not worth it
 	keepBuffer = 8 << 20 // larger buffers are not kept between pushes
+	zstdWindow = 1 << 20 // metrics repeat nearby; a larger one costs memory on both sides
 )
 
 // encoder turns families into bodies. Its buffers are reused: a body is valid
 // until the next call. Not safe for concurrent use.
 type encoder struct {
 	plain, packed bytes.Buffer
-	zip           *gzip.Writer
+	gzip          *gzip.Writer
+	zstd          *zstd.Encoder
 }
 
-// encode returns the body and whether it is compressed.
-func (e *encoder) encode(families []*dto.MetricFamily, enc encoding) (body []byte, zipped bool, err error) {
+// encode returns the body and how it is compressed: None when it is small.
+func (e *encoder) encode(families []*dto.MetricFamily, enc encoding) (body []byte, packed Compression, err error) {
 	reset(&e.plain)
-	for _, f := range families {
-		if err := writeFamily(&e.plain, f, enc.format); err != nil {
-			return nil, false, err
-		}
+	if err := writeFamilies(&e.plain, families, enc.format); err != nil {
+		return nil, None, err
 	}
-	if !enc.gzip || e.plain.Len() <= gzipAbove {
-		return e.plain.Bytes(), false, nil
+	if enc.packed == None || e.plain.Len() <= packAbove {
+		return e.plain.Bytes(), None, nil
 	}
 	reset(&e.packed)
-	if e.zip == nil {
-		if e.zip, err = gzip.NewWriterLevel(&e.packed, gzip.BestSpeed); err != nil {
-			return nil, false, err
-		}
+	if enc.packed == Zstd {
+		err = e.packZstd()
 	} else {
-		e.zip.Reset(&e.packed)
+		err = e.packGzip()
 	}
-	if _, err := e.zip.Write(e.plain.Bytes()); err != nil {
-		return nil, false, err
+	if err != nil {
+		return nil, None, err
 	}
-	if err := e.zip.Close(); err != nil {
-		return nil, false, err
-	}
-	return e.packed.Bytes(), true, nil
+	return e.packed.Bytes(), enc.packed, nil
 }
 
-func writeFamily(b *bytes.Buffer, f *dto.MetricFamily, format expfmt.Format) error {
-	if format.FormatType() != expfmt.TypeProtoDelim {
-		_, err := expfmt.MetricFamilyToText(b, f)
+func (e *encoder) packGzip() (err error) {
+	if e.gzip == nil {
+		if e.gzip, err = gzip.NewWriterLevel(&e.packed, gzip.BestSpeed); err != nil {
+			return err
+		}
+	} else {
+		e.gzip.Reset(&e.packed)
+	}
+	if _, err := e.gzip.Write(e.plain.Bytes()); err != nil {
 		return err
 	}
-	into, err := appendDelimited(b.AvailableBuffer(), f)
-	if err != nil {
-		return err
+	return e.gzip.Close()
+}
+
+func (e *encoder) packZstd() (err error) {
+	if e.zstd == nil {
+		if e.zstd, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest),
+			zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(zstdWindow), zstd.WithLowerEncoderMem(true)); err != nil {
+			return err
+		}
 	}
-	b.Write(into)
+	e.packed.Write(e.zstd.EncodeAll(e.plain.Bytes(), e.packed.AvailableBuffer()))
+	return nil
+}
+
+func writeFamilies(b *bytes.Buffer, families []*dto.MetricFamily, format codec.Format) error {
+	if format != codec.Protobuf {
+		return codec.Encode(b, format, families)
+	}
+	for _, f := range families {
+		into, err := appendDelimited(b.AvailableBuffer(), f)
+		if err != nil {
+			return err
+		}
+		b.Write(into)
+	}
 	return nil
 }
 

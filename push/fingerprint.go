@@ -16,7 +16,9 @@ import (
 // marshalling hides secrets, and formatting prints pointers, hence the walk.
 func (s *settings) fingerprint() string {
 	h := sha256.New()
-	fmt.Fprintf(h, "%q %q %q %v %v %v %q ", s.target, s.Method, s.group, s.Interval, s.Timeout, s.DeleteOnExit, s.Version)
+	fmt.Fprintf(h, "%q %q %q %q %v %v %v %q ", s.Kind, s.target, s.Method, s.group, s.Interval, s.Timeout, s.DeleteOnExit, s.Version)
+	fmt.Fprintf(h, "%q %q %v %q %q ", s.Format, s.Compression, s.Mode, s.Keep, s.Drop)
+	walk(reflect.ValueOf(s.Change), func(v reflect.Value) { writeLeaf(h, v) })
 	walk(reflect.ValueOf(s.HTTP), func(v reflect.Value) { writeLeaf(h, v) })
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }

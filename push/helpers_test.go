@@ -88,7 +88,7 @@ func wide(n int) func(*core.Snapshot) []*dto.MetricFamily {
 func testConfig(url string) Config {
 	return Config{
 		URL: url, Interval: 15 * time.Second, Job: "vitals", Instance: "web-1",
-		Source: newSource(1), Families: families, Version: "1.2.3",
+		Format: FormatAuto, Source: newSource(1), Families: families, Version: "1.2.3",
 	}
 }
 

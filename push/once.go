@@ -2,28 +2,49 @@ package push
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
+	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
+
+	"vitals/core"
 )
 
-// Once pushes one fresh snapshot and returns how that ended. With nothing to
-// push it sends nothing and returns nil. It does not retry, so that a script
-// learns soon and decides itself.
-func Once(ctx context.Context, c Config) error {
-	s, err := c.check()
-	if err != nil {
-		return err
+// Once pushes one fresh snapshot to all destinations and returns how that ended:
+// the errors of those that failed. With nothing to push it sends nothing and
+// returns nil. It does not retry, so that a script learns soon and decides itself.
+func Once(ctx context.Context, all ...Config) error {
+	pushers := make([]*pusher, len(all))
+	for i, c := range all {
+		s, err := c.check()
+		if err != nil {
+			return err
+		}
+		if pushers[i], err = newPusher(s); err != nil {
+			return err
+		}
+		defer pushers[i].close()
 	}
-	p, err := newPusher(s)
-	if err != nil {
-		return err
+	if len(all) == 0 {
+		return nil
 	}
-	defer p.close()
-	status := newStatus(s)
-	r := p.push(ctx, s.fresh(ctx, s.Timeout))
+	families := gatherFresh(ctx, pushers[0].settings)
+	errs := make([]error, len(all))
+	var wait sync.WaitGroup
+	for i, p := range pushers {
+		wait.Go(func() { errs[i] = p.once(ctx, families) })
+	}
+	wait.Wait()
+	return errors.Join(errs...)
+}
+
+func (p *pusher) once(ctx context.Context, families []*dto.MetricFamily) error {
+	status := newStatus(p.settings)
+	r := p.pushFamilies(ctx, func() []*dto.MetricFamily { return families })
 	if err := ctx.Err(); err != nil && r.err == nil && r.verdict != delivered {
 		return err
 	}
@@ -32,38 +53,60 @@ func Once(ctx context.Context, c Config) error {
 	return r.err
 }
 
+// gatherFresh gives the families of a fresh snapshot.
+func gatherFresh(ctx context.Context, s *settings) []*dto.MetricFamily {
+	return s.Families(s.fresh(ctx, s.Timeout))
+}
+
 // DryRun writes what Once would send, and where, and sends nothing. The body is
 // shown in the text format whatever goes over the wire.
-func DryRun(ctx context.Context, w io.Writer, c Config) error {
-	s, err := c.check()
-	if err != nil {
-		return err
+func DryRun(ctx context.Context, w io.Writer, all ...Config) error {
+	var families []*dto.MetricFamily
+	for i, c := range all {
+		s, err := c.check()
+		if err != nil {
+			return err
+		}
+		if i == 0 {
+			families = gatherFresh(ctx, s)
+		}
+		if err := s.dryRun(ctx, w, families); err != nil {
+			return err
+		}
 	}
-	snap := s.fresh(ctx, s.Timeout)
+	return nil
+}
+
+func (s *settings) dryRun(ctx context.Context, w io.Writer, families []*dto.MetricFamily) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	load, err := prepare(s.Families(snap), s.group)
+	load, err := s.shape(families)
 	if err != nil {
+		return err
+	}
+	if len(load.families) == 0 {
+		_, err := fmt.Fprintf(w, "# nothing to push to %s\n", core.Clean(s.target, maxPath))
 		return err
 	}
 	var enc encoder
-	first := encodings()[0]
-	body, zipped, err := enc.encode(load.families, first)
+	first := s.encodings()[0]
+	if s.Kind != Pushgateway {
+		first.packed = None
+	}
+	body, packed, err := enc.encode(load.families, first)
 	if err != nil {
 		return fmt.Errorf("encode: %w", err)
 	}
-	plain := enc.plain.Len()
-	if len(load.families) == 0 {
-		_, err := fmt.Fprintf(w, "# nothing to push to %s\n", s.target)
-		return err
+	verb, compression := "WRITE", ""
+	if s.Kind == Pushgateway {
+		verb = s.Method
 	}
-	compression := ""
-	if zipped {
-		compression = "# Content-Encoding: gzip\n"
+	if packed != None {
+		compression = "# Content-Encoding: " + string(packed) + "\n"
 	}
 	if _, err := fmt.Fprintf(w, "# %s %s\n# Content-Type: %s\n%s# %s, %d bytes, %d on the wire\n",
-		s.Method, s.target, first.format, compression, load.describe(), plain, len(body)); err != nil {
+		verb, s.target, first.format.ContentType(), compression, load.describe(), enc.plain.Len(), len(body)); err != nil {
 		return err
 	}
 	for _, f := range load.families {

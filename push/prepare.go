@@ -11,7 +11,7 @@ import (
 	"vitals/core"
 )
 
-// payload is what one snapshot becomes for a Pushgateway.
+// payload is what one snapshot becomes for a destination.
 type payload struct {
 	families []*dto.MetricFamily
 	series   uint64
@@ -19,8 +19,9 @@ type payload struct {
 }
 
 // prepare checks the families against the grouping key and leaves out what
-// would make a gateway refuse or spoil the whole push. It modifies nothing.
-func prepare(families []*dto.MetricFamily, group []Label) (payload, error) {
+// would make a destination refuse or spoil the whole push; a strict one is given
+// no timestamps and no names of its own either. It modifies nothing.
+func prepare(families []*dto.MetricFamily, group []Label, strict bool) (payload, error) {
 	p := payload{families: make([]*dto.MetricFamily, 0, len(families))}
 	seen := make(map[string]bool, len(families))
 	for _, f := range families {
@@ -28,7 +29,7 @@ func prepare(families []*dto.MetricFamily, group []Label) (payload, error) {
 		if len(f.Metric) == 0 {
 			continue
 		}
-		if gatewayOwn(name) {
+		if strict && takenName(name) {
 			p.withheld++
 			continue
 		}
@@ -40,7 +41,7 @@ func prepare(families []*dto.MetricFamily, group []Label) (payload, error) {
 
 		clean := true
 		for _, m := range f.Metric {
-			ok, err := checkMetric(name, m, group)
+			ok, err := checkMetric(name, m, group, strict)
 			if err != nil {
 				return payload{}, err
 			}
@@ -48,7 +49,7 @@ func prepare(families []*dto.MetricFamily, group []Label) (payload, error) {
 		}
 		if !clean {
 			var dropped int
-			if f, dropped = mended(f); dropped > 0 {
+			if f, dropped = mended(f, strict); dropped > 0 {
 				p.withheld += dropped
 			}
 			if len(f.Metric) == 0 {
@@ -65,7 +66,7 @@ func prepare(families []*dto.MetricFamily, group []Label) (payload, error) {
 
 // checkMetric fails when a label is also a grouping label, since a gateway would
 // overwrite its value, and reports false when the metric needs mending.
-func checkMetric(family string, m *dto.Metric, group []Label) (clean bool, err error) {
+func checkMetric(family string, m *dto.Metric, group []Label, strict bool) (clean bool, err error) {
 	for _, l := range m.Label {
 		for i := range group {
 			if l.GetName() == group[i].Name {
@@ -73,7 +74,7 @@ func checkMetric(family string, m *dto.Metric, group []Label) (clean bool, err e
 			}
 		}
 	}
-	return m.TimestampMs == nil && validText(m), nil
+	return (m.TimestampMs == nil || !strict) && validText(m), nil
 }
 
 // validText matters because a gateway that took in one label that is not UTF-8
@@ -87,19 +88,22 @@ func validText(m *dto.Metric) bool {
 	return true
 }
 
-// mended returns a copy of f without the metrics that are not UTF-8 and without
-// timestamps, which a gateway refuses.
-func mended(f *dto.MetricFamily) (_ *dto.MetricFamily, dropped int) {
+// mended returns a copy of f without the metrics that are not UTF-8 and, when
+// strict, without timestamps.
+func mended(f *dto.MetricFamily, strict bool) (_ *dto.MetricFamily, dropped int) {
 	c := &dto.MetricFamily{Name: f.Name, Help: f.Help, Type: f.Type, Unit: f.Unit}
 	for _, m := range f.Metric {
 		if !validText(m) {
 			dropped++
 			continue
 		}
-		c.Metric = append(c.Metric, &dto.Metric{
-			Label: m.Label, Gauge: m.Gauge, Counter: m.Counter,
-			Summary: m.Summary, Untyped: m.Untyped, Histogram: m.Histogram,
-		})
+		if strict && m.TimestampMs != nil {
+			m = &dto.Metric{
+				Label: m.Label, Gauge: m.Gauge, Counter: m.Counter,
+				Summary: m.Summary, Untyped: m.Untyped, Histogram: m.Histogram,
+			}
+		}
+		c.Metric = append(c.Metric, m)
 	}
 	return c, dropped
 }
@@ -120,10 +124,10 @@ func seriesOf(m *dto.Metric) uint64 {
 	return 1
 }
 
-// gatewayOwn reports whether a Pushgateway exposes a family of exactly this
-// name itself: pushed with another type or help, it would make the gateway
-// refuse the whole push.
-func gatewayOwn(name string) bool {
+// takenName reports whether a Pushgateway, or a node_exporter that reads a text
+// file, exposes a family of exactly this name itself: with another type or help
+// it would make the one refuse the whole push, and the other fail its scrapes.
+func takenName(name string) bool {
 	switch {
 	case strings.HasPrefix(name, "pushgateway_"), strings.HasPrefix(name, "go_memstats_"), strings.HasPrefix(name, "promhttp_"):
 		return true
@@ -145,7 +149,7 @@ func gatewayOwn(name string) bool {
 func (p payload) describe() string {
 	s := fmt.Sprintf("%d series in %d families", p.series, len(p.families))
 	if p.withheld > 0 {
-		s += fmt.Sprintf(" (%d withheld: names that a Pushgateway has itself, or text that is not UTF-8)", p.withheld)
+		s += fmt.Sprintf(" (%d withheld: names that the receiver has itself, or text that is not UTF-8)", p.withheld)
 	}
 	return s
 }

@@ -12,14 +12,14 @@ import (
 func TestP34_BodyLabelThatIsAGroupingLabelIsRefused(t *testing.T) {
 	group := []Label{{"job", "v"}, {"instance", "i"}, {"zone", "z"}}
 	for _, l := range []string{"job", "instance", "zone"} {
-		_, err := prepare([]*dto.MetricFamily{counter("a_total", "A", 1, "x", "y", l, "q")}, group)
+		_, err := prepare([]*dto.MetricFamily{counter("a_total", "A", 1, "x", "y", l, "q")}, group, true)
 		if err == nil {
 			t.Errorf("label %s was accepted", l)
 			continue
 		}
 		mustContain(t, err.Error(), l, "a_total", "--group")
 	}
-	if _, err := prepare([]*dto.MetricFamily{counter("a_total", "A", 1, "x", "y")}, group); err != nil {
+	if _, err := prepare([]*dto.MetricFamily{counter("a_total", "A", 1, "x", "y")}, group, true); err != nil {
 		t.Error(err)
 	}
 }
@@ -40,7 +40,7 @@ func TestPrepareWithholdsWhatAGatewayRefuses(t *testing.T) {
 	for i := range in {
 		before[i] = proto.Clone(in[i])
 	}
-	p, err := prepare(in, []Label{{"job", "v"}})
+	p, err := prepare(in, []Label{{"job", "v"}}, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func TestPrepareWithholdsWhatAGatewayRefuses(t *testing.T) {
 }
 
 func TestPrepareRefusesAFamilyTwice(t *testing.T) {
-	_, err := prepare([]*dto.MetricFamily{counter("a_total", "A", 1), counter("b_total", "B", 1), counter("a_total", "A", 1, "x", "y")}, nil)
+	_, err := prepare([]*dto.MetricFamily{counter("a_total", "A", 1), counter("b_total", "B", 1), counter("a_total", "A", 1, "x", "y")}, nil, true)
 	if err == nil {
 		t.Fatal("accepted")
 	}

@@ -3,28 +3,25 @@ package push
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"time"
+
+	dto "github.com/prometheus/client_model/go"
 
 	"vitals/core"
 )
 
-// pusher pushes single snapshots and remembers which encoding its gateway
-// takes. Not safe for concurrent use.
+// pusher pushes single snapshots. Not safe for concurrent use.
 type pusher struct {
-	*client
-	enc       encoder
-	encodings []encoding
-	chosen    int  // index of the encoding to begin with
-	proven    bool // the gateway has taken the chosen one
+	*settings
+	sender sender
 }
 
 func newPusher(s *settings) (*pusher, error) {
-	c, err := newClient(s)
+	to, err := s.kind.open(s)
 	if err != nil {
 		return nil, err
 	}
-	return &pusher{client: c, encodings: encodings()}, nil
+	return &pusher{s, to}, nil
 }
 
 // result is how a push ended.
@@ -37,16 +34,20 @@ type result struct {
 
 // push sends one snapshot, bounded by the timeout and ctx.
 func (p *pusher) push(ctx context.Context, snap *core.Snapshot) result {
+	return p.pushFamilies(ctx, func() []*dto.MetricFamily { return p.Families(snap) })
+}
+
+func (p *pusher) pushFamilies(ctx context.Context, gather func() []*dto.MetricFamily) result {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, p.Timeout)
 	defer cancel()
-	r := p.try(ctx, snap)
+	r := p.try(ctx, gather())
 	r.took = time.Since(began)
 	return r
 }
 
-func (p *pusher) try(ctx context.Context, snap *core.Snapshot) (r result) {
-	load, err := prepare(p.Families(snap), p.group)
+func (p *pusher) try(ctx context.Context, families []*dto.MetricFamily) (r result) {
+	load, err := p.shape(families)
 	if err != nil {
 		r.answer = answer{verdict: permanent, err: fmt.Errorf("push to %s: %w", p.shown, err)}
 		return r
@@ -56,50 +57,33 @@ func (p *pusher) try(ctx context.Context, snap *core.Snapshot) (r result) {
 		r.verdict = nothing
 		return r
 	}
-	for i := p.chosen; i < len(p.encodings); i++ {
-		enc := p.encodings[i]
-		body, zipped, err := p.enc.encode(load.families, enc)
-		if err != nil {
-			r.answer = answer{verdict: permanent, err: fmt.Errorf("push to %s: encode: %w", p.shown, err)}
-			return r
-		}
-		a := p.send(ctx, p.Method, body, string(enc.format), zipped)
-		if a.verdict == delivered {
-			if zipped || i > 0 {
-				p.chosen, p.proven = i, true
-			}
-			r.answer, r.bytes = a, len(body)
-			return r
-		}
-		// The first refusal tells most; the later ones are about our fall-backs.
-		if r.err == nil {
-			r.answer = a
-		}
-		if !p.refusedEncoding(a) {
-			return r
-		}
-		if enc.gzip && !zipped {
-			i++ // too small to compress: the next encoding would be the same bytes
-		}
-	}
+	r.answer, r.bytes = p.sender.deliver(ctx, load)
 	return r
 }
 
-// refusedEncoding reports whether another encoding is worth a try. A 400 has
-// many reasons, so it counts only until an encoding was proven.
-func (p *pusher) refusedEncoding(a answer) bool {
-	return a.status == http.StatusUnsupportedMediaType || a.status == http.StatusBadRequest && !p.proven
+// shape makes of all families what this destination is to get: the chosen ones,
+// changed, without what it would refuse. Nothing of families is modified.
+func (s *settings) shape(families []*dto.MetricFamily) (payload, error) {
+	if s.filter != nil {
+		families = s.filter.Apply(families)
+	}
+	if s.change != nil {
+		var err error
+		if families, err = s.change(families); err != nil {
+			return payload{}, fmt.Errorf("transform: %w", err)
+		}
+	}
+	return prepare(families, s.group, s.kind.strict)
 }
 
-// remove deletes the group.
+// remove takes away what was delivered.
 func (p *pusher) remove(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, p.Timeout)
 	defer cancel()
-	a := p.send(ctx, http.MethodDelete, nil, "", false)
-	return a.err
+	return p.sender.remove(ctx)
 }
 
-func (p *pusher) close() { p.http.CloseIdleConnections() }
+func (p *pusher) close() { p.sender.close() }
 
 // fresh returns a snapshot of now, or the newest one when that is not to be had
 // in time.

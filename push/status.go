@@ -24,7 +24,10 @@ type status struct {
 
 func newStatus(s *settings) *status {
 	return &status{settings: s, row: core.PushRow{
-		Destination: s.shown,
+		Destination: s.called(),
+		Address:     s.shown,
+		Kind:        s.Kind,
+		Unit:        s.id,
 		State:       StateWaiting,
 		Interval:    s.Interval,
 	}}

@@ -9,31 +9,6 @@ import (
 	"vitals/core"
 )
 
-// Kind is the kind of unit that NewSpec describes.
-const Kind = "pushgateway"
-
-// NewSpec validates c and describes the destination as a unit. Its failures to
-// push never end the unit: they are in the rows it reports.
-func NewSpec(c Config) (core.Spec, error) {
-	if c.Interval <= 0 {
-		return core.Spec{}, fmt.Errorf("push interval %v: give a positive duration such as --interval 15s", c.Interval)
-	}
-	s, err := c.check()
-	if err != nil {
-		return core.Spec{}, err
-	}
-	return core.Spec{
-		ID:          s.id,
-		Class:       core.ClassDestination,
-		Kind:        Kind,
-		Title:       "push",
-		Help:        "Pushes all metrics to the Pushgateway at " + s.shown + " every " + s.Interval.String(),
-		Fingerprint: s.fingerprint(),
-		Default:     true,
-		Make:        func() (core.Unit, error) { return newUnit(s), nil },
-	}, nil
-}
-
 // unit is a destination with a life. One goroutine, that of Serve, pushes, so
 // pushes never overlap.
 type unit struct {
@@ -128,6 +103,7 @@ func (u *unit) loop(ctx context.Context) {
 	start := u.firstSnapshot(ctx)
 	grid := newSchedule(start, u.Interval, u.Instance)
 	planned, previous, doubts := start, start, 0
+	tick := start // planned as a point of the schedule, zero when it is none
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -140,12 +116,12 @@ func (u *unit) loop(ctx context.Context) {
 			asked = true
 		}
 		if asked {
-			planned = time.Now()
+			planned, tick = time.Now(), time.Time{}
 		}
 		u.status.row.Skipped += grid.between(previous, planned)
 		previous = planned
 
-		r := u.pusher.push(ctx, u.Source.Latest())
+		r := u.pusher.pushFamilies(ctx, u.families(tick))
 		if r.verdict == cancelled {
 			return
 		}
@@ -157,8 +133,9 @@ func (u *unit) loop(ctx context.Context) {
 		now := time.Now()
 		u.status.record(r, now)
 		planned = grid.after(now)
+		tick = planned
 		if r.verdict == transient || r.verdict == doubtful {
-			planned = now.Add(u.waitFor(r))
+			planned, tick = now.Add(u.waitFor(r)), time.Time{}
 		}
 		u.status.row.NextAttempt = planned
 		u.status.publish()
@@ -175,7 +152,8 @@ func (u *unit) waitFor(r result) time.Duration {
 }
 
 // firstSnapshot waits a moment for the first snapshot with anything in it, so
-// that the push at start is not an empty one, and returns the time.
+// that the push at start is not an empty one, and returns the time that the
+// schedule counts from.
 func (u *unit) firstSnapshot(ctx context.Context) time.Time {
 	changed := u.Source.Changed()
 	if u.Source.Latest().Seq == 0 {
@@ -186,6 +164,9 @@ func (u *unit) firstSnapshot(ctx context.Context) time.Time {
 		case <-changed:
 		case <-timer.C:
 		}
+	}
+	if u.Shared != nil {
+		return u.Shared.begin()
 	}
 	return time.Now()
 }
@@ -213,7 +194,7 @@ func (u *unit) finish(ended context.Context) {
 	u.status.row.NextAttempt = time.Time{}
 	u.status.record(r, time.Now())
 	if r.err != nil {
-		u.Log.Warn("the final push failed: the gateway keeps the figures of the last one that worked",
+		u.Log.Warn("the final push failed: the destination keeps the figures of the last one that worked",
 			"error", r.err, "last", u.status.row.LastSuccess)
 	}
 	u.status.publish()
@@ -221,6 +202,6 @@ func (u *unit) finish(ended context.Context) {
 		return
 	}
 	if err := u.pusher.remove(ctx); err != nil {
-		u.Log.Warn("the group could not be removed from the gateway", "error", err)
+		u.Log.Warn("what was pushed could not be removed", "from", u.shown, "error", err)
 	}
 }

@@ -84,7 +84,7 @@ func start(t *testing.T, change func(*Config), answer func(int, *http.Request) (
 	if _, err := u.Attach(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	b.unit.pusher.http.Transport = b.wire
+	b.unit.pusher.sender.(*gatewaySender).http.Transport = b.wire
 	var ctx context.Context
 	ctx, b.cancel = context.WithCancel(context.Background())
 	go func() { b.served <- u.Serve(ctx, func() {}) }()
