@@ -62,6 +62,8 @@ type Options struct {
 	// bytes may be the middle of a message, and state (prepared statements,
 	// header tables) may be missing.
 	Joined bool
+	// Port is the server's, 0 when it is unknown or there is none.
+	Port uint16
 }
 
 // Span is what one side sent in one go: one transfer, or one direction of an
@@ -123,6 +125,11 @@ type Exchange struct {
 	// Stream marks what has no latency: subscriptions, server-sent events,
 	// WebSockets, long polls that only push. Its duration is not one.
 	Stream bool
+	// MessagesAsked and MessagesAnswered count what the client and the server sent
+	// on a stream, where the protocol has messages.
+	MessagesAsked, MessagesAnswered int64
+	// Retries is how often the client sent the same request again.
+	Retries int
 	// Partial marks incomplete figures: joined in the middle, beyond what was
 	// captured, bytes missing.
 	Partial bool
