@@ -12,7 +12,6 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"vitals/core"
-	"vitals/themes"
 	"vitals/ui/page"
 )
 
@@ -51,7 +50,7 @@ func TestQuitting(t *testing.T) {
 		{[]string{":", "ctrl+c", "ctrl+c"}, true},
 		{[]string{":", "q", "enter"}, true},
 		{[]string{"T", "esc"}, false},
-		{[]string{"4", "K", "ctrl+c"}, false},
+		{[]string{"6", "K", "ctrl+c"}, false},
 	} {
 		d := drive(t, sample(), 120, 36)
 		if got := quits(d.keys(c.keys...)); got != c.want {
@@ -61,162 +60,6 @@ func TestQuitting(t *testing.T) {
 }
 
 // Space switches all kinds of the process under the cursor, u takes it back.
-func TestToggleAndUndo(t *testing.T) {
-	d := drive(t, sample(), 120, 36)
-	d.keys("2", "/")
-	d.typed("pid:2871")
-	d.keys("enter", "space")
-	got := d.f.intents()
-	if len(got) != 2 {
-		t.Fatalf("%d intents, want one for each kind: %v", len(got), got)
-	}
-	for i, kind := range []string{"requests", "network"} {
-		want := core.Intent{Op: core.IntentToggle, Choice: core.Off, Key: core.ToggleKey{Kind: kind, Scope: core.ScopeProcess, Proc: core.ProcKey{PID: 2871, Birth: 287100}}}
-		if got[i] != want {
-			t.Errorf("intent %d is %+v, want %+v", i, got[i], want)
-		}
-	}
-	d.sees("◌", "checkout-api/2871 off")
-	d.keys("space") // before any snapshot knows of it: on again
-	if got := d.f.intents(); got[3].Choice != core.On {
-		t.Errorf("a second space asks for %q, want on", got[3].Choice)
-	}
-	d.keys("u")
-	if got := d.f.intents(); len(got) != 6 || got[4].Choice != core.Off {
-		t.Errorf("undo of the second asks for %+v", got[4:])
-	}
-	d.keys("u")
-	if got := d.f.intents(); len(got) != 8 || got[6].Choice != core.Auto {
-		t.Errorf("undo of the first asks for %+v, want auto as before", got[6:])
-	}
-	d.keys("u")
-	d.sees("nothing to take back")
-}
-
-// A wish that never comes true is forgotten; one that does is settled at once.
-func TestWishesSettle(t *testing.T) {
-	d := drive(t, sample(), 120, 36)
-	d.keys("2", "/")
-	d.typed("pid:988")
-	d.keys("enter", "space")
-	if len(d.a.pending) != 2 {
-		t.Fatalf("%d wishes on their way, want 2", len(d.a.pending))
-	}
-	s := sampleSeq(2)
-	for _, in := range d.f.intents() {
-		s.Toggles.Choices[in.Key] = in.Choice
-	}
-	d.publish(s)
-	if len(d.a.pending) != 0 {
-		t.Errorf("%d wishes are left after the snapshot fulfils them", len(d.a.pending))
-	}
-	d.keys("space")
-	for k, p := range d.a.pending {
-		p.until = time.Now().Add(-time.Second)
-		d.a.pending[k] = p
-	}
-	d.publish(sampleSeq(3))
-	if len(d.a.pending) != 0 {
-		t.Errorf("%d wishes are left after their time", len(d.a.pending))
-	}
-}
-
-func TestNeverInstrumentedSaysWhy(t *testing.T) {
-	d := drive(t, sample(), 120, 36)
-	d.keys("2", "/")
-	d.typed("pid:2")
-	d.keys("enter", "space")
-	d.sees("kernel thread")
-	if n := len(d.f.intents()); n != 0 {
-		t.Errorf("%d intents for a kernel thread", n)
-	}
-}
-
-func TestBusyCoreIsTold(t *testing.T) {
-	d := drive(t, sample(), 120, 36)
-	d.f.busy = true
-	d.keys("2", "space")
-	d.sees("busy")
-	if len(d.a.undo) != 0 || len(d.a.pending) != 0 {
-		t.Error("what was not sent is remembered")
-	}
-}
-
-// More than twenty at once are confirmed, and a key in flight is no answer.
-func TestManyAreConfirmed(t *testing.T) {
-	d := drive(t, many(50), 120, 36)
-	d.keys("2", "a", "space")
-	d.sees("Sure?")
-	d.keys("y")
-	if len(d.f.intents()) != 0 {
-		t.Fatal("a key that was on its way answered the question")
-	}
-	time.Sleep(confirmDelay + 20*time.Millisecond)
-	d.keys("y")
-	if n := len(d.f.intents()); n < 100 {
-		t.Errorf("%d intents after yes", n)
-	}
-	d.keys("u")
-	d.sees("taken back")
-}
-
-func TestDetachEverythingAsksOnce(t *testing.T) {
-	d := drive(t, sample(), 120, 36)
-	d.keys("4", "K")
-	d.sees("take every probe out")
-	time.Sleep(confirmDelay + 20*time.Millisecond)
-	d.keys("K")
-	if got := d.f.intents(); len(got) != 1 || got[0].Op != core.IntentDetachAll {
-		t.Fatalf("intents %v", got)
-	}
-	s := sampleSeq(2)
-	s.Toggles.Suspended = true
-	d.publish(s)
-	d.sees("all detached")
-	d.keys("K")
-	if got := d.f.intents(); got[1].Op != core.IntentResume {
-		t.Errorf("the second K asks for %v, want resume", got[1].Op)
-	}
-}
-
-func TestFooterSaysWhatTheDetachKeyDoes(t *testing.T) {
-	s := sample()
-	d := drive(t, s, 120, 36)
-	d.keys("4")
-	d.sees("K detach all")
-	s = sampleSeq(2)
-	s.Toggles.Suspended = true
-	d.publish(s)
-	d.sees("K put back")
-}
-
-func TestServiceToggle(t *testing.T) {
-	d := drive(t, sample(), 120, 36)
-	d.keys("2", "tab", "down", "space")
-	got := d.f.intents()
-	if len(got) != 2 || got[0].Key != (core.ToggleKey{Kind: "requests", Scope: core.ScopeService, Target: "nginx"}) || got[0].Choice != core.Off {
-		t.Errorf("intents %+v", got)
-	}
-}
-
-func TestKindsOfSpace(t *testing.T) {
-	d := drive(t, sample(), 120, 36)
-	d.keys("2", "i", "space", "enter", "space")
-	got := d.f.intents()
-	if len(got) != 1 || got[0].Key.Kind != "network" {
-		t.Errorf("intents %+v, want network only", got)
-	}
-}
-
-func TestOneKindOnTheProcessPage(t *testing.T) {
-	d := drive(t, sample(), 120, 36)
-	d.keys("2", "down", "down", "down", "down", "enter", "h", "down", "space")
-	if got := d.f.intents(); len(got) != 1 || got[0].Key.Kind != "network" || got[0].Key.Proc.PID != 2871 {
-		t.Errorf("intents %+v", got)
-	}
-}
-
-// The cursor stays on its process while the order changes.
 func TestCursorStaysOnItsProcess(t *testing.T) {
 	d := drive(t, sample(), 120, 36)
 	d.keys("2", "down", "down")
@@ -329,79 +172,6 @@ func TestFramesAreKept(t *testing.T) {
 	}
 }
 
-func TestThemePickerPreviewsAndKeeps(t *testing.T) {
-	kept := ""
-	d := drive(t, sample(), 120, 36, func(c *Config, _ *terminal) {
-		c.SaveTheme = func(name string) error { kept = name; return nil }
-	})
-	d.keys("T", "down")
-	if d.a.theme.Name != themes.DefaultLight {
-		t.Errorf("the screen shows %s while the cursor is on daylight", d.a.theme.Name)
-	}
-	d.keys("esc")
-	if d.a.theme.Name != themes.DefaultDark {
-		t.Errorf("esc leaves %s", d.a.theme.Name)
-	}
-	run(d.keys("T", "down", "enter"))
-	if d.a.theme.Name != themes.DefaultLight || kept != themes.DefaultLight {
-		t.Errorf("shown %s, kept %q", d.a.theme.Name, kept)
-	}
-}
-
-// run carries out a command and those it batches, but not timers.
-func run(cmd tea.Cmd) (msgs []tea.Msg) {
-	if cmd == nil {
-		return nil
-	}
-	got := make(chan tea.Msg, 1)
-	go func() { got <- cmd() }()
-	select {
-	case m := <-got:
-		if b, ok := m.(tea.BatchMsg); ok {
-			for _, c := range b {
-				msgs = append(msgs, run(c)...)
-			}
-			return msgs
-		}
-		return []tea.Msg{m}
-	case <-time.After(100 * time.Millisecond):
-		return nil
-	}
-}
-
-// The theme follows the terminal's background and colours until one is chosen.
-func TestThemeFollowsTheTerminal(t *testing.T) {
-	auto := func(c *Config, _ *terminal) { c.Theme = nil }
-	d := drive(t, sample(), 80, 24, auto)
-	if d.a.theme.Name != themes.DefaultDark {
-		t.Errorf("before the terminal told anything: %s", d.a.theme.Name)
-	}
-	d.a.Update(tea.BackgroundColorMsg{Color: white{}})
-	if d.a.theme.Name != themes.DefaultLight {
-		t.Errorf("on white: %s", d.a.theme.Name)
-	}
-	d.a.Update(tea.ColorProfileMsg{Profile: 4 /* sixteen colours */})
-	p, _ := profileOf("16")
-	d.a.Update(tea.ColorProfileMsg{Profile: p})
-	if d.a.theme.Name != "terminal" {
-		t.Errorf("with 16 colours: %s", d.a.theme.Name)
-	}
-	p, _ = profileOf("none")
-	d.a.Update(tea.ColorProfileMsg{Profile: p})
-	if d.a.theme.Name != themes.NoColor {
-		t.Errorf("without colours: %s", d.a.theme.Name)
-	}
-	fixed := drive(t, sample(), 80, 24)
-	fixed.a.Update(tea.BackgroundColorMsg{Color: white{}})
-	if fixed.a.theme.Name != themes.DefaultDark {
-		t.Errorf("a chosen theme became %s", fixed.a.theme.Name)
-	}
-}
-
-type white struct{}
-
-func (white) RGBA() (r, g, b, a uint32) { return 0xffff, 0xffff, 0xffff, 0xffff }
-
 func TestSavedScreenIsANewFile(t *testing.T) {
 	d := drive(t, sample(), 120, 36)
 	msgs := run(d.keys("ctrl+s"))
@@ -431,8 +201,8 @@ func TestCopyAndMouse(t *testing.T) {
 	d.a.View()
 	d.a.Update(tea.MouseClickMsg{X: 30, Y: 6, Button: tea.MouseLeft})
 	d.sees("web-frontend / 2100")
-	d.a.Update(tea.MouseClickMsg{X: d.a.tabs[2].X + 2, Y: 1, Button: tea.MouseLeft})
-	d.sees("[3 Events]")
+	d.a.Update(tea.MouseClickMsg{X: d.a.tabs[4].X + 2, Y: 1, Button: tea.MouseLeft})
+	d.sees("[5 Events]")
 	d.a.Update(tea.MouseWheelMsg{Button: tea.MouseWheelDown})
 	d.sees("Event 4")
 }
@@ -449,7 +219,7 @@ func TestPaletteCommands(t *testing.T) {
 		{"theme nosuch", "no theme nosuch"},
 		{"refresh 2s", "live 2s"},
 		{"refresh x", "refresh x: give a time"},
-		{"events", "[3 Events]"},
+		{"events", "[5 Events]"},
 		{"off lang:go", "1 processes off"},
 		{"on lang:cobol", "no process matches"},
 		{"push now", "pushing now"},

@@ -34,12 +34,16 @@ var scenes = []struct {
 	{"process-hostile", sample, []string{"2", "/", "p", "i", "d", ":", "3", "3", "7", "7", "enter", "enter"}},
 	{"service-summary", sample, []string{"2", "tab", "down", "enter"}},
 	{"service-probes", sample, []string{"2", "tab", "down", "enter", "h"}},
-	{"events", sample, []string{"3"}},
-	{"probes", sample, []string{"4", "down", "down"}},
+	{"map", sample, []string{"3", "down"}},
+	{"map-list", sample, []string{"3", "tab", "down"}},
+	{"requests", sample, []string{"4", "down"}},
+	{"requests-single", sample, []string{"4", "tab"}},
+	{"events", sample, []string{"5"}},
+	{"probes", sample, []string{"6", "down", "down"}},
 	{"help", sample, []string{"2", "?"}},
 	{"palette", sample, []string{":", "r", "e"}},
 	{"themes", sample, []string{"T"}},
-	{"confirm", sample, []string{"4", "K"}},
+	{"confirm", sample, []string{"6", "K"}},
 }
 
 var sizes = [...][2]int{{120, 36}, {80, 24}, {60, 14}}
@@ -127,7 +131,7 @@ func TestEverySizeDraws(t *testing.T) {
 
 // An empty machine, as in the first moment, draws on every page.
 func TestNothingKnownYet(t *testing.T) {
-	for _, keys := range [][]string{nil, {"2"}, {"2", "enter"}, {"2", "space"}, {"2", "tab"}, {"3"}, {"3", "enter"}, {"4"}, {"4", "space"}, {"2", "i"}, {"y"}} {
+	for _, keys := range [][]string{nil, {"2"}, {"2", "enter"}, {"2", "space"}, {"2", "tab"}, {"3"}, {"3", "enter"}, {"3", "tab"}, {"4"}, {"4", "tab"}, {"4", "enter"}, {"5"}, {"5", "enter"}, {"6"}, {"6", "space"}, {"2", "i"}, {"y"}} {
 		d := drive(t, &core.Snapshot{Seq: 1}, 120, 36)
 		d.keys(keys...)
 		d.screen()

@@ -7,6 +7,8 @@ import (
 	"vitals/ui/page/probes"
 	"vitals/ui/page/process"
 	"vitals/ui/page/processes"
+	"vitals/ui/page/requests"
+	"vitals/ui/page/servicemap"
 )
 
 // pages lists the pages of the first level, in the order of their numbers.
@@ -14,6 +16,8 @@ func pages() []page.Page {
 	return []page.Page{
 		overview.New(),
 		processes.New(),
+		servicemap.New(),
+		requests.New(),
 		events.New(),
 		probes.New(),
 	}

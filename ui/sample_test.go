@@ -87,7 +87,7 @@ func sampleSeq(seq uint64) *core.Snapshot {
 			row.Latency, row.RateTrend, row.P99Trend, row.Heat = d, trend(rng, p.rate, 60), trend(rng, 12*p.p50, 60), heat(rng, p.p50, p.rate)
 			row.Coverage = core.Coverage{Exchanges: row.Server.Count + 200, Parsed: row.Server.Count, Lost: 0}
 			row.Values = []core.Value{{Desc: rtt, V: 0.0002}, {Desc: sent, V: 3.2e9, Rate: 1.1e6}, {Desc: retr, V: 17, Rate: 0.02}}
-			s.Requests = append(s.Requests, requests(row, d)...)
+			s.Requests = append(s.Requests, sampleRequests(row, d)...)
 		}
 		row.Instr = instr(p.state, at)
 		if p.state == "skip" {
@@ -172,7 +172,7 @@ func distribution(p50 float64) *core.Distribution {
 	return d
 }
 
-func requests(row *core.ProcessRow, d *core.Distribution) (out []*core.RequestRow) {
+func sampleRequests(row *core.ProcessRow, d *core.Distribution) (out []*core.RequestRow) {
 	for i, r := range []struct {
 		method, route string
 		status        int
@@ -213,6 +213,14 @@ func finishSample(s *core.Snapshot, rng *rand.Rand) {
 	}{{"outside", "nginx", 1240, 0.024, 90}, {"nginx", "web-frontend", 820, 0.144, 0}, {"nginx", "catalog", 410, 0.072, 0}, {"web-frontend", "checkout-api", 290, 0.456, 61},
 		{"checkout-api", "inventory.internal:8443", 12.5, 0.031, 0}} {
 		s.Edges = append(s.Edges, &core.EdgeRow{From: e.from, To: e.to, Protocol: "http", Rate: e.rate, P99: e.p99, Count: uint64(e.rate * 900), Errors: e.errors})
+	}
+	for i, x := range []core.Exemplar{
+		{Service: "checkout-api", Proc: core.ProcKey{PID: 2871, Birth: 287100}, Role: core.RoleServer, Method: "POST", Route: "/checkout", Status: 503, Failed: true, FirstByte: 2099 * time.Millisecond, Duration: 2100 * time.Millisecond, Typical: 38 * time.Millisecond},
+		{Service: "nginx", Proc: core.ProcKey{PID: 1403, Birth: 140300}, Role: core.RoleServer, Method: "GET", Route: "/users/{id}", Status: 200, FirstByte: 300 * time.Millisecond, Duration: 1020 * time.Millisecond, Typical: 2 * time.Millisecond},
+		{Service: "checkout-api", Proc: core.ProcKey{PID: 2871, Birth: 287100}, Role: core.RoleClient, Peer: "inventory.internal:8443", Method: "GET", Route: "/stock/{id}", Error: "timeout", Failed: true, Duration: 5 * time.Second, Typical: 12 * time.Millisecond},
+	} {
+		x.Seq, x.At, x.Protocol = uint64(i+1), s.At.Add(time.Duration(i-5)*7*time.Second), "http"
+		s.Exemplars = append(s.Exemplars, &x)
 	}
 	s.Units = []*core.UnitRow{
 		{ID: "destination/pushgateway", Class: core.ClassDestination, Kind: "pushgateway", Title: "Pushgateway", Phase: core.PhaseRunning, Health: core.HealthOK, Since: s.At.Add(-time.Hour)},

@@ -78,6 +78,9 @@ const (
 	Process
 	Events
 	Probes
+	Requests
+	ServiceMap
+	Metrics
 	PaletteOnly // no key of its own
 )
 
@@ -152,6 +155,19 @@ func Table() []Binding {
 
 		{Follow, Events, []string{"F"}, "F", "follow", "stay at the newest event", "follow"},
 		{View, Events, []string{"v"}, "v", "kinds", "show all kinds of events, or one after the other", "event kinds"},
+
+		{View, Requests, []string{"tab"}, "tab", "routes/single", "between the routes and single requests that were slow or failed", "slow and failed"},
+		{Sort, Requests, []string{"s"}, "s", "sort", "choose the column to sort by", ""},
+		{Problems, Requests, []string{"e"}, "e", "failed", "only what fails", "failed requests"},
+		{ColumnLeft, Requests, []string{"<", ","}, "<", "", "sort by the column to the left", ""},
+		{ColumnRight, Requests, []string{">", "."}, ">", "", "sort by the column to the right", ""},
+		{Reverse, Requests, []string{"r"}, "r", "", "turn the order around", ""},
+
+		{View, ServiceMap, []string{"tab"}, "tab", "picture/list", "the map as a picture or as a list of calls", "map view"},
+		{Sort, ServiceMap, []string{"s"}, "s", "", "choose the column of the list to sort by", ""},
+
+		{PushNow, Metrics, []string{"P"}, "P", "push now", "push now, without waiting for the interval", ""},
+		{View, Metrics, []string{"tab"}, "tab", "next pane", "destinations, series, calls of vitals itself", ""},
 
 		{Resume, PaletteOnly, nil, "", "", "put back what was detached", "resume"},
 		{PushNow, PaletteOnly, nil, "", "", "push now, without waiting for the interval", "push now"},

@@ -7,7 +7,6 @@ import (
 
 	"vitals/core"
 	"vitals/ui/canvas"
-	"vitals/ui/filter"
 	"vitals/ui/format"
 	"vitals/ui/keys"
 	"vitals/ui/page"
@@ -26,7 +25,7 @@ type tab struct {
 func tabs() []tab {
 	return []tab{
 		{"Summary", (*Page).updateSummary, (*Page).drawSummary, func(p *Page) *widget.Table { return &p.members }},
-		{"Routes", (*Page).updateRoutes, (*Page).drawRoutes, func(p *Page) *widget.Table { return &p.routeTable }},
+		{"Routes", (*Page).updateRoutes, (*Page).drawRoutes, func(p *Page) *widget.Table { return &p.routes.Table }},
 		{"Latency", func(*Page, *page.Context) {}, (*Page).drawLatency, nil},
 		{"Connections", (*Page).updateConnections, (*Page).drawConnections, func(p *Page) *widget.Table { return &p.connTable }},
 		{"Probes", (*Page).updateProbes, (*Page).drawProbes, func(p *Page) *widget.Table { return &p.probeTable }},
@@ -47,10 +46,7 @@ type Page struct {
 	gone bool
 
 	members    widget.Table // processes of a service
-	routes     []route
-	routeTable widget.Table
-	line       string
-	filter     filter.Filter[*route]
+	routes     *page.Routes
 	conns      []connLine
 	connTable  widget.Table
 	probeTable widget.Table
@@ -59,10 +55,8 @@ type Page struct {
 
 // New makes the page of a subject.
 func New(about page.Subject) *Page {
-	p := &Page{about: about, tabs: tabs()}
-	p.routeTable = widget.Table{Sort: routeCount, Desc: true, Columns: routeColumns()}
+	p := &Page{about: about, tabs: tabs(), routes: page.NewRoutes(false)}
 	p.members = widget.Table{Sort: -1, Columns: memberColumns()}
-	p.filter = parseRoutes("")
 	return p
 }
 
@@ -81,20 +75,17 @@ func (p *Page) Title() string {
 func (p *Page) Scope() keys.Scope { return keys.Process }
 
 // Filter is the filter of the routes.
-func (p *Page) Filter() string { return p.line }
+func (p *Page) Filter() string { return p.routes.Filter() }
 
 // FilterHelp names its keys.
-func (p *Page) FilterHelp() string {
-	return "word in the route  method: status: role: peer: error:  count> rate> p99>100ms"
-}
+func (p *Page) FilterHelp() string { return p.routes.FilterHelp() }
 
 // SetFilter shows the routes that match.
 func (p *Page) SetFilter(_ *page.Context, line string) {
-	p.line, p.filter = line, parseRoutes(line)
+	p.routes.SetFilter(line)
 	if line != "" {
 		p.at = 1
 	}
-	p.routeTable.Cursor = 0
 }
 
 // Update finds the subject and prepares the tab that is shown.
@@ -170,21 +161,13 @@ func (p *Page) open(c *page.Context) {
 
 func (p *Page) copy(c *page.Context) {
 	switch {
-	case p.tabs[p.at].title == "Routes" && p.routeTable.Cursor < len(p.routes):
-		r := &p.routes[p.routeTable.Cursor]
-		c.Copy("the query", r.promQL(p.service()))
+	case p.tabs[p.at].title == "Routes" && p.routes.Selected() != nil:
+		c.Copy("the query", p.routes.Selected().PromQL())
 	case p.row != nil:
 		c.Copy("the command line", p.row.Cmdline)
 	default:
 		c.Copy("the name", p.about.Service)
 	}
-}
-
-func (p *Page) service() string {
-	if p.row != nil {
-		return p.row.Service
-	}
-	return p.about.Service
 }
 
 // red is the subject's figures.

@@ -41,9 +41,9 @@ func (p *Page) drawBelow(c *page.Context, a canvas.Area) {
 			in := widget.Panel(right, true, "Instrumentation", "space on/off", false)
 			page.DrawInstr(c, in.Sub(1, 0, in.W-2, in.H), p.row)
 		}
-		if len(p.routes) > 0 {
+		if len(p.routes.Rows) > 0 {
 			var top canvas.Area
-			top, left = left.Top(min(len(p.routes)+2, left.H/2))
+			top, left = left.Top(min(len(p.routes.Rows)+2, left.H/2))
 			p.drawTopRoutes(c, top)
 		}
 		p.drawHistory(c, left)
@@ -188,17 +188,17 @@ func (p *Page) drawCharts(c *page.Context, a canvas.Area) {
 // drawTopRoutes shows the routes with most requests.
 func (p *Page) drawTopRoutes(c *page.Context, a canvas.Area) {
 	in := widget.Panel(a, c.Boxed(), "Routes", "l all", false)
-	for y := range min(len(p.routes), in.H) {
-		r := &p.routes[y]
-		in.Fit(1, y, 6, r.key.method, canvas.Fg(canvas.Muted))
+	for y := range min(len(p.routes.Rows), in.H) {
+		r := p.routes.Rows[y]
+		in.Fit(1, y, 6, r.Method, canvas.Fg(canvas.Muted))
 		x := 8
-		if r.key.role == core.RoleClient {
+		if r.Role == core.RoleClient {
 			x = in.Text(x, y, "→ ", canvas.Fg(canvas.Muted)) // a call of the process itself, not one that it answered
 		}
-		in.Fit(x, y, in.W-22-x, r.key.route, canvas.Fg(canvas.FG))
-		drawRoute(r, routeStatus, in.Sub(in.W-21, y, 4, 1))
-		in.Right(in.W-17, y, 8, format.Of(format.Count, r.rate)+"/s", canvas.Fg(canvas.FG))
-		in.Right(in.W-8, y, 7, format.Of(format.Seconds, r.p99), canvas.Fg(canvas.Muted))
+		in.Fit(x, y, in.W-22-x, r.Route, canvas.Fg(canvas.FG))
+		in.Fit(in.W-21, y, 4, page.StatusText(r.Status, r.Err), canvas.Fg(page.StatusToken(r.Status, r.Failed)))
+		in.Right(in.W-17, y, 8, format.Of(format.Count, r.Rate)+"/s", canvas.Fg(canvas.FG))
+		in.Right(in.W-8, y, 7, format.Of(format.Seconds, r.P99), canvas.Fg(canvas.Muted))
 	}
 }
 

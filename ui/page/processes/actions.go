@@ -1,8 +1,6 @@
 package processes
 
 import (
-	"strings"
-
 	"vitals/core"
 	"vitals/ui/keys"
 	"vitals/ui/page"
@@ -16,6 +14,9 @@ func (p *Page) Do(c *page.Context, a keys.Action) bool {
 	if page.Scroll(&p.table, a) {
 		p.follow = p.follow && a != keys.First
 		p.hold()
+		return true
+	}
+	if page.SortKeys(c, p.active(), a, func() { p.Update(c) }) {
 		return true
 	}
 	switch a {
@@ -35,19 +36,6 @@ func (p *Page) Do(c *page.Context, a keys.Action) bool {
 		} else {
 			p.setView(c, asTree)
 		}
-	case keys.Sort:
-		p.chooseSort(c)
-	case keys.ColumnLeft, keys.ColumnRight:
-		n := 1
-		if a == keys.ColumnLeft {
-			n = -1
-		}
-		p.active().SortBy(n)
-		p.sortDefault()
-		p.Update(c)
-	case keys.Reverse:
-		p.active().Desc = !p.active().Desc
-		p.Update(c)
 	case keys.Problems:
 		p.problems = !p.problems
 		p.release()
@@ -128,34 +116,6 @@ func (p *Page) setView(c *page.Context, v view) {
 	p.Update(c)
 }
 
-// sortDefault orders numbers from large to small and words from a to z.
-func (p *Page) sortDefault() {
-	t := p.active()
-	t.Desc = t.Columns[t.Sort].Right && t.Columns[t.Sort].Title != "PID"
-}
-
-func (p *Page) chooseSort(c *page.Context) {
-	t := p.active()
-	m := page.Menu{Title: "Sort by"}
-	var cols []int
-	for i, col := range t.Columns {
-		if col.Fixed || strings.TrimSpace(col.Title) == "" {
-			continue
-		}
-		if i == t.Sort {
-			m.At = len(cols)
-		}
-		m.Items = append(m.Items, page.Item{Label: col.Title, Checked: i == t.Sort})
-		cols = append(cols, i)
-	}
-	m.Chosen = func(i int) {
-		t.Sort = cols[i]
-		p.sortDefault()
-		p.Update(c)
-	}
-	c.Menu(m)
-}
-
 // chooseKinds lets the user say which kinds space switches.
 func (p *Page) chooseKinds(c *page.Context) {
 	kinds := page.PerProcess(c.Snap)
@@ -202,15 +162,7 @@ func (p *Page) Click(c *page.Context, x, y int, double bool) {
 		}
 		return
 	}
-	if col := t.ColumnAt(x, y); col >= 0 && !t.Columns[col].Fixed {
-		if t.Sort == col {
-			t.Desc = !t.Desc
-		} else {
-			t.Sort = col
-			p.sortDefault()
-		}
-		p.Update(c)
-	}
+	page.SortClick(t, x, y, func() { p.Update(c) })
 }
 
 // Wheel moves the cursor.
