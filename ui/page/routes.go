@@ -34,7 +34,7 @@ type RouteKey struct {
 	Role                          core.Role
 	Protocol, Peer, Method, Route string
 	Status                        int
-	Err                           string
+	Code, Err                     string
 }
 
 // Columns of Routes.
@@ -125,7 +125,7 @@ func parseRoutes(line string) filter.Filter[*Route] {
 			"service": func(r *Route) string { return r.Service },
 			"route":   func(r *Route) string { return r.Route },
 			"peer":    func(r *Route) string { return r.Peer },
-			"error":   func(r *Route) string { return r.Err },
+			"error":   (*Route).outcome,
 		},
 		Number: map[string]func(*Route) float64{
 			"count":  func(r *Route) float64 { return float64(r.Count) },
@@ -163,7 +163,7 @@ func (t *Routes) Update(rows []*core.RequestRow, keep func(*core.RequestRow) boo
 }
 
 func (t *Routes) route(q *core.RequestRow) *Route {
-	k := RouteKey{q.Service, q.Role, q.Protocol, q.Peer, q.Method, q.Route, q.Status, q.Error}
+	k := RouteKey{q.Service, q.Role, q.Protocol, q.Peer, q.Method, q.Route, q.Status, q.Code, q.Error}
 	r := t.known[k]
 	if r == nil {
 		r = &Route{RouteKey: k}
@@ -204,7 +204,7 @@ func (t *Routes) sort() {
 			by = -by
 		}
 		return cmp.Or(by, -cmp.Compare(a.Count, b.Count), cmp.Compare(a.Service, b.Service), cmp.Compare(a.Method, b.Method),
-			cmp.Compare(a.Route, b.Route), cmp.Compare(a.Status, b.Status), cmp.Compare(a.Peer, b.Peer), cmp.Compare(a.Err, b.Err),
+			cmp.Compare(a.Route, b.Route), cmp.Compare(a.Status, b.Status), cmp.Compare(a.Peer, b.Peer), cmp.Compare(a.outcome(), b.outcome()),
 			cmp.Compare(a.Role, b.Role), cmp.Compare(a.Protocol, b.Protocol))
 	})
 }
@@ -224,7 +224,7 @@ func compareRoute(a, b *Route, col int) int {
 	case RoutePeer:
 		return cmp.Compare(a.Peer, b.Peer)
 	case RouteStatus:
-		return cmp.Or(cmp.Compare(a.Status, b.Status), cmp.Compare(a.Err, b.Err))
+		return cmp.Or(cmp.Compare(a.Status, b.Status), cmp.Compare(a.outcome(), b.outcome()))
 	case RouteRate:
 		return cmp.Compare(a.Rate, b.Rate)
 	case RouteP50:
@@ -268,7 +268,7 @@ func drawRoute(r *Route, col int, cell canvas.Area) {
 	case RoutePeer:
 		cell.Fit(0, 0, cell.W, r.Peer, canvas.Fg(canvas.Muted))
 	case RouteStatus:
-		cell.Fit(0, 0, cell.W, StatusText(r.Status, r.Err), canvas.Fg(StatusToken(r.Status, r.Failed)))
+		cell.Fit(0, 0, cell.W, r.outcome(), canvas.Fg(StatusToken(r.Status, r.Failed)))
 	case RouteCount:
 		Num(cell, format.Int(b[:0], r.Count), canvas.Style{})
 	case RouteRate:
@@ -282,6 +282,22 @@ func drawRoute(r *Route, col int, cell canvas.Area) {
 	case RouteBytes:
 		Memory(cell, int64(min(r.Out, math.MaxInt64)))
 	}
+}
+
+// outcome is how these requests ended, in a word or two.
+func (r *Route) outcome() string { return Outcome(r.Status, r.Code, r.Err) }
+
+// Outcome is how a request ended: its status, the name of its error, and what
+// broke it off.
+func Outcome(status int, code, err string) string {
+	text := StatusText(status, code)
+	switch {
+	case err == "" || err == code:
+		return text
+	case text == "":
+		return err
+	}
+	return text + " " + err
 }
 
 // StatusText is an outcome in a word: "200", "503 timeout", "reset", "".

@@ -196,7 +196,7 @@ func (p *Page) drawTopRoutes(c *page.Context, a canvas.Area) {
 			x = in.Text(x, y, "→ ", canvas.Fg(canvas.Muted)) // a call of the process itself, not one that it answered
 		}
 		in.Fit(x, y, in.W-22-x, r.Route, canvas.Fg(canvas.FG))
-		in.Fit(in.W-21, y, 4, page.StatusText(r.Status, r.Err), canvas.Fg(page.StatusToken(r.Status, r.Failed)))
+		in.Fit(in.W-21, y, 4, page.Outcome(r.Status, r.Code, r.Err), canvas.Fg(page.StatusToken(r.Status, r.Failed)))
 		in.Right(in.W-17, y, 8, format.Of(format.Count, r.Rate)+"/s", canvas.Fg(canvas.FG))
 		in.Right(in.W-8, y, 7, format.Of(format.Seconds, r.P99), canvas.Fg(canvas.Muted))
 	}

@@ -144,13 +144,7 @@ func duration(cell canvas.Area, d time.Duration, st canvas.Style) {
 }
 
 // outcome is how a request ended, in a word or two.
-func outcome(x *core.Exemplar) string {
-	text := page.StatusText(x.Status, x.Code)
-	if x.Error != "" && x.Error != x.Code {
-		text += " " + x.Error
-	}
-	return text
-}
+func outcome(x *core.Exemplar) string { return page.Outcome(x.Status, x.Code, x.Error) }
 
 func openExemplar(c *page.Context, x *core.Exemplar) {
 	switch {

@@ -1,6 +1,8 @@
 package servicemap
 
 import (
+	"math"
+
 	"vitals/core"
 	"vitals/ui/canvas"
 	"vitals/ui/format"
@@ -197,7 +199,7 @@ func drawNode(c *page.Context, box canvas.Area, n *node, at bool) {
 	}
 	in.Fit(x, 0, in.W-x, name, st)
 	rate, errors, p99 := nodeFigures(n)
-	if rate <= 0 && p99 <= 0 {
+	if rate <= 0 && math.IsNaN(p99) {
 		return
 	}
 	x = in.Text(1, 1, format.Of(format.Count, rate)+"/s ", canvas.Fg(canvas.Muted))
@@ -213,11 +215,12 @@ func nodeFigures(n *node) (rate, errors, p99 float64) {
 		return n.svc.Server.Rate, n.svc.Server.ErrRatio, n.svc.Server.P99
 	}
 	var count, failed uint64
+	p99 = math.NaN()
 	for _, l := range n.in {
 		rate += l.edge.rate
 		count += l.edge.count
 		failed += l.edge.errors
-		p99 = max(p99, l.edge.p99)
+		p99 = known(p99, l.edge.p99)
 	}
 	if count > 0 {
 		errors = float64(failed) / float64(count)

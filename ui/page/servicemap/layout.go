@@ -3,6 +3,7 @@ package servicemap
 import (
 	"cmp"
 	"maps"
+	"math"
 	"slices"
 
 	"vitals/core"
@@ -75,16 +76,14 @@ func gather(rows []*core.EdgeRow) []*edge {
 		k := key{r.From, r.To}
 		e := index[k]
 		if e == nil {
-			e = &edge{from: r.From, to: r.To}
+			e = &edge{from: r.From, to: r.To, p99: math.NaN()}
 			index[k] = e
 			out = append(out, e)
 		}
 		e.count += r.Count
 		e.errors += r.Errors
 		e.rate += r.Rate
-		if r.P99 > e.p99 || e.count == r.Count {
-			e.p99 = r.P99
-		}
+		e.p99 = known(e.p99, r.P99)
 		if !slices.Contains(e.protocols, r.Protocol) {
 			e.protocols = append(e.protocols, r.Protocol)
 		}
@@ -93,6 +92,14 @@ func gather(rows []*core.EdgeRow) []*edge {
 		return cmp.Or(-cmp.Compare(a.rate, b.rate), -cmp.Compare(a.count, b.count), cmp.Compare(a.from, b.from), cmp.Compare(a.to, b.to))
 	})
 	return out
+}
+
+// known is the larger of two figures of which either may be unknown.
+func known(a, b float64) float64 {
+	if math.IsNaN(a) || b > a {
+		return b
+	}
+	return a
 }
 
 // plan lays the edges out in at most columns columns, with at most limit nodes:
