@@ -42,7 +42,8 @@ type actor struct {
 	mu    sync.Mutex
 	order order
 	row   core.UnitRow
-	left  string // what could not be taken out, once done is closed
+	left  string    // what could not be taken out, once done is closed
+	unit  core.Unit // while it is attached
 
 	// Owned by the actor's goroutine.
 	fails   int    // attempts that failed since it last did well

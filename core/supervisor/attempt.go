@@ -32,6 +32,7 @@ func (a *actor) attempt(o order) (e *ended) {
 		return e
 	}
 	a.sup.attached.Add(1)
+	a.present(unit)
 	a.become(change{to: core.PhaseStarting, why: "attached"})
 	return a.serve(unit, parts, o)
 }
@@ -296,6 +297,7 @@ func (a *actor) stop(unit core.Unit, cancel context.CancelFunc, run *pending, no
 // nil means that it came to an end; what Detach complains of is kept and shown.
 func (a *actor) release(unit core.Unit, run *pending) *ended {
 	l := a.sup.cfg.Limits
+	a.present(nil)
 	a.stopTelling()
 	if run != nil {
 		run.within(l.Detach / 2)

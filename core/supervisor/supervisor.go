@@ -137,6 +137,7 @@ type Supervisor struct {
 	apply   sync.Mutex    // one Apply at a time
 	began   atomic.Bool   // Run was called
 	over    chan struct{} // closed when the loop takes nothing more
+	index   sync.Map      // id -> *actor, for Lookup; written by the loop
 
 	// Owned by the loop.
 	actors  map[string]*actor

@@ -158,7 +158,9 @@ func (s *Supervisor) add(spec core.Spec) (Change, error) {
 			former = a
 		}
 	}
-	s.actors[spec.ID] = s.newActor(spec, sel, s.procs.newTuning(spec.ID), former)
+	a := s.newActor(spec, sel, s.procs.newTuning(spec.ID), former)
+	s.actors[spec.ID] = a
+	s.index.Store(spec.ID, a)
 	return Added, nil
 }
 
@@ -167,6 +169,7 @@ func (s *Supervisor) remove(a *actor) {
 	s.procs.discharge(a.id, a.spec().Kind)
 	delete(s.procs.tunings, a.id)
 	delete(s.actors, a.id)
+	s.index.Delete(a.id)
 	s.leaving = append(s.leaving, a)
 	a.dismiss("no longer configured", true)
 }
