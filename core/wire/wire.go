@@ -146,8 +146,15 @@ type Out struct {
 	// Wrong says that this is not the protocol after all; the Conn is dropped.
 	Wrong bool
 	// Switch names the protocol that the connection speaks from here on
-	// (an upgrade), "" for none.
+	// (an upgrade), "" for none, Unknown for one that nobody here can read.
 	Switch string
+	// Rest is how many bytes at the end of the span (of its Size) are not part of
+	// this protocol any more: they are the first of the one that Switch names.
+	Rest int64
+	// Begun is what the next protocol goes on with, nil for nothing. See Adopter.
+	Begun *Exchange
+	// Messages is how many messages of streams were seen in this call.
+	Messages int
 	// Blind says why the connection cannot be read from here on, in a word or
 	// two: "tls", "compressed"; "" while it can. The Conn is dropped.
 	Blind string
@@ -158,6 +165,19 @@ type Out struct {
 	// these addresses in a moment.
 	Resolved []Resolved
 }
+
+// Unknown is the name of a protocol that nobody here can read.
+const Unknown = "unknown"
+
+// Targets of requests whose names depend on what was not seen.
+const (
+	UnknownJoined = "unknown (joined mid-stream)"
+	UnknownLost   = "unknown (headers lost)"
+)
+
+// Adopter is a Conn that goes on with what another protocol has begun. Adopt is
+// called once, before the first Feed, with Out.Begun.
+type Adopter interface{ Adopt(x *Exchange) }
 
 // Resolved is one address of a name.
 type Resolved struct {
