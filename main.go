@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/term"
 
+	"vitals/core"
 	"vitals/core/cli"
 	"vitals/core/config"
 	"vitals/core/diagnose"
@@ -69,7 +70,7 @@ func dashboard(ctx context.Context, r *cli.Options) error {
 		warnings = append(warnings, err.Error())
 	}
 	defer closeLog()
-	p, err := build(r, settings{screen: true, push: r.Push.URL != "", log: log})
+	p, err := build(r, settings{screen: true, push: true, log: log})
 	if err != nil {
 		return cli.Usage(err)
 	}
@@ -82,11 +83,12 @@ func dashboard(ctx context.Context, r *cli.Options) error {
 	p.start(ctx)
 	err = ui.Run(ctx, ui.Config{
 		Source: p.engine, Control: p.supervisor,
+		Metrics: func(s *core.Snapshot) []core.MetricInfo { return expose.Catalogue(s, 50) },
 		Theme: theme, Themes: func() []themes.Theme { return allThemes(r.Paths) },
 		SaveTheme: func(name string) error { kept.Theme = name; return save() },
 		State:     kept.State,
 		Refresh:   r.Refresh, Color: r.Color, ASCII: r.ASCII, Plain: r.Plain,
-		Rewind: r.Limits.Rewind, FocusPID: focus(r.PIDs), Version: version, Warnings: slices.Concat(r.Notes(), warnings, p.company()),
+		Rewind: r.Limits.Rewind, FocusPID: focus(r.PIDs), Version: version, Warnings: slices.Concat(r.Notes(), warnings, p.company(), unfit(r)),
 	})
 	return errors.Join(err, p.stop())
 }
@@ -120,11 +122,11 @@ func headless(ctx context.Context, r *cli.Options) error {
 	case r.DryRun:
 		p.attached(ctx)
 		wait(ctx, time.Second)
-		err = push.DryRun(ctx, r.Stdout, p.pushConfig(p.settings))
+		err = push.DryRun(ctx, r.Stdout, p.destinations(p.settings)...)
 	case r.Once:
 		p.attached(ctx)
 		wait(ctx, time.Second)
-		err = push.Once(ctx, p.pushConfig(p.settings))
+		err = push.Once(ctx, p.destinations(p.settings)...)
 	default:
 		<-ctx.Done()
 	}
@@ -240,8 +242,10 @@ func checks(dirs []string) config.Checks {
 		kinds = append(kinds, s.Kind)
 	}
 	return config.Checks{
-		Kinds: kinds,
-		Rule:  discover.CheckRule,
+		Kinds:      kinds,
+		Rule:       discover.CheckRule,
+		Selector:   checkSelector,
+		HTTPClient: checkHTTPClient,
 		Theme: func(name string) error {
 			_, err := themes.Load(name, dirs...)
 			return err

@@ -35,7 +35,7 @@ type program struct {
 	supervisor *supervisor.Supervisor
 	discover   *discover.Discover
 	probes     *probes.Set
-	pushNow    chan struct{}
+	pushNow    bells
 	log        *slog.Logger
 	calls      *calls.Recorder
 	pushes     *calls.Tracker
@@ -56,7 +56,7 @@ type program struct {
 // settings is what a program is made of.
 type settings struct {
 	*cli.Options
-	push   bool    // with the destination of the configuration
+	push   bool    // with the destinations of the configuration
 	screen bool    // somebody looks
 	others []int32 // other running instances
 	log    *slog.Logger
@@ -66,13 +66,17 @@ type settings struct {
 // looks between two pushes.
 func (s *settings) tick() time.Duration {
 	if !s.screen && s.push {
-		return max(s.Refresh, min(s.Push.Interval, 5*time.Second))
+		tick := 5 * time.Second
+		for _, d := range s.Pushes() {
+			tick = min(tick, d.Interval)
+		}
+		return max(s.Refresh, tick)
 	}
 	return s.Refresh
 }
 
 func newProgram(s settings) (*program, error) {
-	p := &program{settings: s, calls: calls.New(), pushNow: make(chan struct{}, 1), log: s.log, done: make(chan error, 1)}
+	p := &program{settings: s, calls: calls.New(), log: s.log, done: make(chan error, 1)}
 	if !s.Config.Calls {
 		p.calls = nil // a nil recorder ignores everything
 	}
@@ -99,12 +103,7 @@ func newProgram(s settings) (*program, error) {
 	p.supervisor = supervisor.New(supervisor.Config{
 		Specs: specs, Toggles: &core.Toggles{Choices: s.Choices()}, Only: len(s.PIDs) > 0, Reporter: reporter, Log: s.log,
 		StatePath: s.Paths.Toggles(), Recorder: p.calls, DryRun: s.Rehearse,
-		PushNow: func() {
-			select {
-			case p.pushNow <- struct{}{}:
-			default:
-			}
-		},
+		PushNow: p.pushNow.ring,
 		Reload: p.reload,
 	})
 	p.discover, err = discover.New(discover.Config{
@@ -127,11 +126,11 @@ func (p *program) units(s settings) ([]core.Spec, error) {
 		specs = checked(specs)
 	}
 	if s.push {
-		spec, err := push.NewSpec(p.pushConfig(s))
+		pushes, err := push.NewSpecs(p.destinations(s))
 		if err != nil {
 			return nil, err
 		}
-		specs = append(specs, spec)
+		specs = append(specs, pushes...)
 	}
 	return specs, nil
 }
@@ -218,20 +217,6 @@ func (p *program) attached(ctx context.Context) {
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
-}
-
-// pushConfig is the destination of the configuration.
-func (p *program) pushConfig(s settings) push.Config {
-	c := push.Config{
-		URL: s.Push.URL, Interval: s.Push.Interval, Job: s.Push.Job, Instance: s.InstanceName(),
-		Timeout: s.Push.Timeout, DeleteOnExit: s.Push.DeleteOnExit,
-		Source: p.engine, Fresh: p.engine.Flush, Report: p.engine.Push, Event: p.engine.Event,
-		Now: p.pushNow, Recorder: p.pushes, Log: s.log, Version: version,
-	}
-	for _, l := range s.Push.Group {
-		c.Grouping = append(c.Grouping, push.Label{Name: l.Name, Value: l.Value})
-	}
-	return c
 }
 
 func kinds(specs []core.Spec) []core.KindRow {

@@ -51,6 +51,7 @@ func (a *app) root() *cobra.Command {
 	f.Bool("once", false, "push once and exit")
 	f.Bool("dry-run", false, "print what would be pushed, and where, and exit")
 	f.Bool("ui", false, "push and show the dashboard too")
+	f.Bool("headless", false, "push to the destinations of the configuration, without a screen")
 	f.Bool("version", false, "print the version and exit")
 	complete(cmd, "color", "auto", "truecolor", "256", "16", "none")
 	return cmd
@@ -94,10 +95,11 @@ func (a *app) runRoot(cmd *cobra.Command, args []string) error {
 	r.Once, _ = f.GetBool("once")
 	r.DryRun, _ = f.GetBool("dry-run")
 	ui, _ := f.GetBool("ui")
+	quiet, _ := f.GetBool("headless")
 	if err := pushFlags(cmd, r, ui); err != nil {
 		return err
 	}
-	if headless(r, ui) {
+	if quiet || headless(r, ui) {
 		warn(r)
 		return a.Headless(cmd.Context(), r)
 	}
@@ -124,10 +126,13 @@ func pushFlags(cmd *cobra.Command, r *Options, ui bool) error {
 	if ui && (r.Once || r.DryRun) {
 		return usagef("--ui does not go with --once or --dry-run: leave one out")
 	}
-	if r.Push.URL != "" {
+	if quiet, _ := f.GetBool("headless"); quiet && ui {
+		return usagef("--headless and --ui contradict each other: leave one out")
+	}
+	if len(r.Pushes()) > 0 {
 		return nil
 	}
-	for _, name := range []string{"interval", "job", "group", "once", "dry-run", "ui"} {
+	for _, name := range []string{"interval", "job", "group", "once", "dry-run", "ui", "headless"} {
 		if f.Changed(name) {
 			return usagef("--%s needs an address to push to: add --push URL", name)
 		}

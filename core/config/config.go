@@ -28,12 +28,13 @@ type Config struct {
 	Services         map[string]map[string]core.Choice // by service, by kind
 	Groups           []Group                           // the first that matches a process wins
 
-	Push    Push
-	Budget  float64 // of the machine's CPU; 0 means no budget
-	Calls   bool    // time the calls that vitals itself makes
-	Capture bool    // keep headers and bodies; always false so far
-	Limits  Limits
-	Log     Log
+	Push         Push    // the only destination, unless there are Destinations
+	Destinations []Push  // the list form of push; see Pushes
+	Budget       float64 // of the machine's CPU; 0 means no budget
+	Calls        bool    // time the calls that vitals itself makes
+	Capture      bool    // keep headers and bodies; always false so far
+	Limits       Limits
+	Log          Log
 }
 
 // Group is a named selection of processes with settings of its own.
@@ -44,19 +45,6 @@ type Group struct {
 	Attributes      map[string]string
 	Instrumentation map[string]core.Choice
 }
-
-// Push is the Pushgateway destination.
-type Push struct {
-	URL          string // empty means no destination; may hold user and password
-	Interval     time.Duration
-	Timeout      time.Duration
-	Job          string
-	Group        []Label
-	DeleteOnExit bool
-}
-
-// Label is one grouping label of a push.
-type Label struct{ Name, Value string }
 
 // Limits bound the memory that traffic can claim.
 type Limits struct {
@@ -80,7 +68,7 @@ func Default() Config {
 		Refresh: time.Second,
 		Theme:   "auto",
 		Color:   "auto",
-		Push:    Push{Interval: 15 * time.Second, Timeout: 10 * time.Second, Job: "vitals"},
+		Push:    defaultPush(),
 		Calls:   true,
 		Limits: Limits{
 			RequestsRing:     2 << 20,

@@ -141,7 +141,8 @@ func TestEverySettingArrives(t *testing.T) {
 			{Name: "web", Match: []string{"name=nginx*"}, Service: "front", Attributes: map[string]string{"team": "shop", "tier": "1"}, Instrumentation: map[string]core.Choice{"network": core.Off}},
 			{Name: "rest", Match: []string{"name=*"}},
 		},
-		Push:   Push{URL: "http://me:pw@h:9091", Interval: time.Minute, Timeout: 3 * time.Second, Job: "j", Group: []Label{{"zone", "eu-1"}, {"env", "prod"}}, DeleteOnExit: true},
+		Push: Push{Type: "pushgateway", URL: "http://me:pw@h:9091", Mode: 0o644, Interval: time.Minute, Timeout: 3 * time.Second, Job: "j",
+			Group: []Label{{"zone", "eu-1"}, {"env", "prod"}}, Method: "put", DeleteOnExit: true, Format: "auto", Compression: "gzip"},
 		Limits: Limits{RequestsRing: 4096, Series: 100, SeriesPerProcess: 10, RoutesPerProcess: 10, EndedProcesses: 0, Rewind: 10},
 		Log:    Log{Level: 4, File: "/tmp/x.log"},
 	}
@@ -371,6 +372,7 @@ func TestDeterministicTable(t *testing.T) {
 func FuzzFile(f *testing.F) {
 	f.Add(full)
 	f.Add(Sample())
+	f.Add(listed)
 	f.Add("groups:\n  ? [a]\n  : {match: [*x]}\n<<: &a\n")
 	f.Add("push: {group: {\"\": 1, a: ~}}\nservices: {a: null, \"\\e\": {}}\n")
 	k := checks()

@@ -23,6 +23,10 @@ type Checks struct {
 	Kinds []string           // kinds of instrumentation that exist
 	Rule  func(string) error // is it a rule for processes
 	Theme func(string) error // is it a theme; "auto" is not asked
+	// Selector judges a selector of metrics, HTTPClient the settings of an HTTP
+	// client as YAML; its line, counted in that text, is 0 when none is known.
+	Selector   func(string) error
+	HTTPClient func(yaml string) (line int, err error)
 }
 
 func (k *Checks) theme(s string) error {

@@ -152,6 +152,8 @@ func (l *Loaded) section(n *node, prefix string, table []setting, k *Checks, fil
 		switch {
 		case !isSection:
 			add(strings.TrimSuffix(prefix, "."), []fault{{line: p.line, text: unknownWord("key", p.name, known)}})
+		case key == "push" && p.value.kind == isList:
+			l.destinations(p.value, table, k, fmt.Sprintf("%s:%d", file, p.line), add)
 		case p.value.kind == isMap:
 			l.section(p.value, key+".", table, k, file, add)
 		case p.value.kind != isNull:
@@ -245,6 +247,7 @@ func (l *Loaded) apply(s *setting, where string, values []string, k *Checks) []P
 	faults := s.take(&l.Config, n, k)
 	if len(faults) == 0 {
 		l.Sources[s.key] = where
+		l.everywhere(s, n, k)
 	}
 	var problems []Problem
 	for _, f := range faults {

@@ -1,62 +1,6 @@
 package config
 
-import (
-	"fmt"
-	"strings"
-)
-
-func urlSetting() setting {
-	s := value("push.url", "push", "Where metrics are pushed: the address of a Prometheus Pushgateway. Empty pushes\nnothing. Nothing leaves this machine without it.",
-		func(c *Config) *string { return &c.Push.URL }, pushURL, func(s string) string { return quoteYAML(redactURL(s)) })
-	s.example = "url: \"http://gateway:9091\""
-	return s
-}
-
-// labelsSetting keeps the order of labels: it is the order of the pushed path.
-func labelsSetting() setting {
-	return setting{
-		key: "push.group", flag: "group", form: pairs,
-		help:    "More labels of the grouping key, after job and instance.",
-		example: "group: {env: prod, zone: eu-1}",
-		take: func(c *Config, n *node, _ *Checks) (faults []fault) {
-			if n.kind != isMap || len(n.pairs) > 32 {
-				return faultf(n, "needs at most 32 labels with values, for example {env: prod}")
-			}
-			var out []Label
-			seen := map[string]bool{}
-			for _, p := range n.pairs {
-				err := labelName(p.name)
-				if err == nil && seen[p.name] {
-					err = fmt.Errorf("%s is given twice", p.name)
-				}
-				seen[p.name] = true
-				if err != nil {
-					faults = append(faults, fault{line: p.line, text: err.Error()})
-					continue
-				}
-				text, f := scalarOf(p.value)
-				if f == nil {
-					if _, err := name(text); err != nil {
-						f = faultf(p.value, "%v", err)
-					}
-				}
-				faults = append(faults, under(p.name, f)...)
-				out = append(out, Label{p.name, text})
-			}
-			if len(faults) == 0 {
-				c.Push.Group = out
-			}
-			return faults
-		},
-		show: func(c *Config) string {
-			var out []string
-			for _, l := range c.Push.Group {
-				out = append(out, l.Name+": "+quoteYAML(l.Value))
-			}
-			return "{" + strings.Join(out, ", ") + "}"
-		},
-	}
-}
+import "fmt"
 
 // Answers to wishes for what this version does not have yet.
 const (

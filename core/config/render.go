@@ -18,7 +18,15 @@ func (l *Loaded) Print() string {
 		file = "none (looked for " + strings.Join(l.Paths.Files(), ", ") + ")"
 	}
 	fmt.Fprintf(&b, "# file: %s\n", file)
+	listed := false
 	eachSetting(&b, func(s setting, indent, name string) {
+		if strings.HasPrefix(s.key, "push.") && len(l.Destinations) > 0 {
+			if !listed {
+				fmt.Fprintf(&b, "  # %s\n%s", l.Sources["push"], l.showDestinations())
+			}
+			listed = true
+			return
+		}
 		fmt.Fprintf(&b, "%-40s # %s\n", indent+name+": "+s.show(&l.Config), l.Sources[s.key])
 	})
 	return b.String()

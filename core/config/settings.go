@@ -41,7 +41,7 @@ func (s *setting) env() string {
 
 // settings is the one list of settings, in the order of the sample.
 func settings() []setting {
-	return []setting{
+	all := []setting{
 		value("refresh", "refresh", "How often the screen moves.",
 			func(c *Config) *time.Duration { return &c.Refresh }, durationIn(100*time.Millisecond, time.Minute), formatDuration),
 		checked("theme", "theme", "How the screen looks: a name of `vitals themes list`, or auto, which follows the\nterminal's background. Files in themes/ beside this one are themes too.",
@@ -66,16 +66,9 @@ func settings() []setting {
 		value("calls", "", "Time the calls that vitals itself makes: attach, push, scrape and the like.",
 			func(c *Config) *bool { return &c.Calls }, onOff, formatOnOff),
 		captureSetting(),
-		urlSetting(),
-		value("push.interval", "interval", "Time between two pushes.",
-			func(c *Config) *time.Duration { return &c.Push.Interval }, durationIn(time.Second, 24*time.Hour), formatDuration),
-		value("push.timeout", "", "Longest time for one push.",
-			func(c *Config) *time.Duration { return &c.Push.Timeout }, durationIn(100*time.Millisecond, 5*time.Minute), formatDuration),
-		value("push.job", "job", "The job of the grouping key.",
-			func(c *Config) *string { return &c.Push.Job }, jobName, quoteYAML),
-		labelsSetting(),
-		value("push.delete_on_exit", "", "Remove the group from the gateway after the final push.",
-			func(c *Config) *bool { return &c.Push.DeleteOnExit }, boolean, strconv.FormatBool),
+	}
+	all = append(all, pushSettings()...)
+	return append(all, []setting{
 		value("limits.requests_ring", "", "Size of the ring that carries requests out of the kernel; what does not fit is\ncounted as lost.",
 			func(c *Config) *int64 { return &c.Limits.RequestsRing }, ringSize, formatSize),
 		value("limits.series", "", "Rows of requests kept in all; what comes beyond goes to the route \"other\".",
@@ -92,7 +85,7 @@ func settings() []setting {
 			func(c *Config) *slogLevel { return &c.Log.Level }, parseLevel, formatLevel),
 		value("log.file", "", "Where the dashboard logs, since it cannot use the screen; empty is\nvitals/vitals.log in the state directory. Headless, the log goes to stderr.",
 			func(c *Config) *string { return &c.Log.File }, logFile, quoteYAML),
-	}
+	}...)
 }
 
 // value is a setting with one scalar value.

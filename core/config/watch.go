@@ -23,6 +23,9 @@ func (l *Loaded) Changed(next *Loaded) []string {
 			keys = append(keys, s.key)
 		}
 	}
+	if l.showDestinations() != next.showDestinations() {
+		keys = append(keys, "push")
+	}
 	return keys
 }
 
