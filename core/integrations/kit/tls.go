@@ -1,0 +1,59 @@
+package kit
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+)
+
+// TLS is how to speak TLS to a server; settings of kinds that can hold it as
+// `yaml:"tls"`. The zero value is plain text.
+type TLS struct {
+	Enabled    bool   `yaml:"enabled"`
+	CA         string `yaml:"ca"`          // file with certificates to trust instead of the system's
+	Cert       string `yaml:"cert"`        // file with our certificate
+	Key        string `yaml:"key"`         // file with its key
+	ServerName string `yaml:"server_name"` // the name in the server's certificate, if not the address' host
+	// InsecureSkipVerify takes any certificate.
+	InsecureSkipVerify bool `yaml:"insecure_skip_verify"`
+}
+
+// Validate says what cannot work, naming the key.
+func (t TLS) Validate() error {
+	if (t.Cert == "") != (t.Key == "") {
+		return errors.New("tls: cert and key belong together")
+	}
+	return nil
+}
+
+// Config reads the files, anew at each call, so that rotated ones are taken up
+// at the next connect. address is that of the server.
+func (t TLS) Config(address string) (*tls.Config, error) {
+	c := &tls.Config{ServerName: t.ServerName, InsecureSkipVerify: t.InsecureSkipVerify, MinVersion: tls.VersionTLS12}
+	if c.ServerName == "" {
+		c.ServerName = address
+		if host, _, err := net.SplitHostPort(address); err == nil {
+			c.ServerName = host
+		}
+	}
+	if t.CA != "" {
+		pem, err := readBounded(t.CA)
+		if err != nil {
+			return nil, fmt.Errorf("tls: ca: %w", err)
+		}
+		c.RootCAs = x509.NewCertPool()
+		if !c.RootCAs.AppendCertsFromPEM([]byte(pem)) {
+			return nil, fmt.Errorf("tls: ca: %s holds no certificate in PEM", t.CA)
+		}
+	}
+	if t.Cert != "" {
+		pair, err := tls.LoadX509KeyPair(t.Cert, t.Key)
+		if err != nil {
+			return nil, fmt.Errorf("tls: cert: %w", err)
+		}
+		c.Certificates = []tls.Certificate{pair}
+	}
+	return c, nil
+}
