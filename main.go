@@ -84,7 +84,7 @@ func dashboard(ctx context.Context, r *cli.Options) error {
 	err = ui.Run(ctx, ui.Config{
 		Source: p.engine, Control: p.supervisor,
 		Metrics: func(s *core.Snapshot) []core.MetricInfo { return expose.Catalogue(s, 50) },
-		Theme: theme, Themes: func() []themes.Theme { return allThemes(r.Paths) },
+		Theme:   theme, Themes: func() []themes.Theme { return allThemes(r.Paths) },
 		SaveTheme: func(name string) error { kept.Theme = name; return save() },
 		State:     kept.State,
 		Refresh:   r.Refresh, Color: r.Color, ASCII: r.ASCII, Plain: r.Plain,

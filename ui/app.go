@@ -90,7 +90,7 @@ func newApp(ctx context.Context, cfg Config, t terminal) *app {
 	a.newest = cfg.Source.Latest()
 	a.past.most = cfg.Rewind
 	a.past.add(a.newest)
-	a.pc = page.Context{App: a, Snap: a.newest, Events: a.newest.Events}
+	a.pc = page.Context{App: a, Snap: a.newest, Events: a.newest.Events, Metrics: cfg.Metrics}
 	a.loadState()
 	for _, w := range cfg.Warnings {
 		a.Toast(page.Bad, w)

@@ -28,7 +28,7 @@ type driver struct {
 func drive(t *testing.T, s *core.Snapshot, w, h int, opts ...func(*Config, *terminal)) *driver {
 	t.Helper()
 	f := newFake(s)
-	cfg := Config{Source: f, Control: f, Width: w, Height: h, SaveDir: t.TempDir()}
+	cfg := Config{Source: f, Control: f, Width: w, Height: h, SaveDir: t.TempDir(), Metrics: sampleMetrics}
 	term := terminal{}
 	midnight, err := themes.Load(themes.DefaultDark)
 	if err != nil {

@@ -40,6 +40,9 @@ var scenes = []struct {
 	{"requests-single", sample, []string{"4", "tab"}},
 	{"events", sample, []string{"5"}},
 	{"probes", sample, []string{"6", "down", "down"}},
+	{"metrics", sample, []string{"7", "down"}},
+	{"metrics-destinations", sample, []string{"7", "tab"}},
+	{"metrics-calls", sample, []string{"7", "shift+tab"}},
 	{"help", sample, []string{"2", "?"}},
 	{"palette", sample, []string{":", "r", "e"}},
 	{"themes", sample, []string{"T"}},
@@ -131,7 +134,7 @@ func TestEverySizeDraws(t *testing.T) {
 
 // An empty machine, as in the first moment, draws on every page.
 func TestNothingKnownYet(t *testing.T) {
-	for _, keys := range [][]string{nil, {"2"}, {"2", "enter"}, {"2", "space"}, {"2", "tab"}, {"3"}, {"3", "enter"}, {"3", "tab"}, {"4"}, {"4", "tab"}, {"4", "enter"}, {"5"}, {"5", "enter"}, {"6"}, {"6", "space"}, {"2", "i"}, {"y"}} {
+	for _, keys := range [][]string{nil, {"2"}, {"2", "enter"}, {"2", "space"}, {"2", "tab"}, {"3"}, {"3", "enter"}, {"3", "tab"}, {"4"}, {"4", "tab"}, {"4", "enter"}, {"5"}, {"5", "enter"}, {"6"}, {"6", "space"}, {"7"}, {"7", "space"}, {"7", "tab", "space"}, {"7", "tab", "tab"}, {"2", "i"}, {"y"}} {
 		d := drive(t, &core.Snapshot{Seq: 1}, 120, 36)
 		d.keys(keys...)
 		d.screen()

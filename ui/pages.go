@@ -3,6 +3,7 @@ package ui
 import (
 	"vitals/ui/page"
 	"vitals/ui/page/events"
+	"vitals/ui/page/metrics"
 	"vitals/ui/page/overview"
 	"vitals/ui/page/probes"
 	"vitals/ui/page/process"
@@ -20,6 +21,7 @@ func pages() []page.Page {
 		requests.New(),
 		events.New(),
 		probes.New(),
+		metrics.New(),
 	}
 }
 

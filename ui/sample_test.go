@@ -249,6 +249,10 @@ func finishSample(s *core.Snapshot, rng *rand.Rand) {
 	s.Events = events
 	s.Push = []*core.PushRow{{Destination: "http://gateway:9091", State: "ok", LastSuccess: s.At.Add(-3 * time.Second), Pushes: 240, Bytes: 41 << 10, Series: 812, Interval: 15 * time.Second}}
 	all := s.Processes[6]
+	s.Calls = []core.CallRow{
+		{Op: "attach instrumentation/requests", Begun: 1, Ended: map[core.Outcome]uint64{core.OutcomeOK: 1}, Last: 41 * time.Millisecond, Duration: distribution(0.04)},
+		{Op: "push pushgateway", Begun: 243, Ended: map[core.Outcome]uint64{core.OutcomeOK: 240, core.OutcomeTimeout: 2}, InFlight: 1, Oldest: 30 * time.Millisecond, Last: 6 * time.Millisecond, Duration: distribution(0.006)},
+	}
 	s.Totals = core.Totals{Processes: len(s.Processes), Instrumented: 7, Attaching: 1, Failed: 1, Server: all.Server, Client: s.Processes[0].Client, CPURatio: 0.61,
 		RateTrend: trend(rng, 1240, 300), ErrTrend: trend(rng, 0.008, 300), P99Trend: trend(rng, 0.2, 300), CPUTrend: trend(rng, 0.6, 300), Heat: heat(rng, 0.02, 900), Latency: all.Latency}
 	s.Totals.Server.P99 = 0.212
@@ -331,4 +335,18 @@ func (f *fake) intents() []core.Intent {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return append([]core.Intent(nil), f.got...)
+}
+
+func sampleMetrics(s *core.Snapshot) []core.MetricInfo {
+	if len(s.Services) == 0 {
+		return nil
+	}
+	return []core.MetricInfo{
+		{Name: "http_server_request_duration_seconds", Help: "Duration of HTTP server requests", Type: "histogram", Series: 31, Samples: 558, Lines: []string{
+			`http_server_request_duration_seconds_bucket{service_name="checkout-api",http_route="/checkout",le="0.005"} 17`,
+			`http_server_request_duration_seconds_bucket{service_name="checkout-api",http_route="/checkout",le="+Inf"} 78301`,
+		}},
+		{Name: "process_cpu_seconds_total", Help: "CPU time", Type: "counter", Series: 22, Samples: 22, Lines: []string{`process_cpu_seconds_total{service_name="nginx"} 411.3`}},
+		{Name: "vitals_build_info", Help: "What runs", Type: "gauge", Series: 1, Samples: 1, Lines: []string{`vitals_build_info{version="0.1"} 1`}},
+	}
 }

@@ -27,6 +27,9 @@ type Config struct {
 	Source  core.Source
 	Control core.Control
 
+	// Metrics lists what a snapshot is exposed as; nil shows none.
+	Metrics func(*core.Snapshot) []core.MetricInfo
+
 	// Theme is the chosen theme; nil follows the terminal's background and colours.
 	Theme *themes.Theme
 	// Themes lists what the picker offers; nil offers the built-in ones.

@@ -167,6 +167,7 @@ func Table() []Binding {
 		{Sort, ServiceMap, []string{"s"}, "s", "", "choose the column of the list to sort by", ""},
 
 		{PushNow, Metrics, []string{"P"}, "P", "push now", "push now, without waiting for the interval", ""},
+		{Toggle, Metrics, []string{"space"}, "space", "pause", "pause pushing to the destination under the cursor, or go on", "pause push"},
 		{View, Metrics, []string{"tab"}, "tab", "next pane", "destinations, series, calls of vitals itself", ""},
 
 		{Resume, PaletteOnly, nil, "", "", "put back what was detached", "resume"},

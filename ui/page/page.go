@@ -129,6 +129,8 @@ type Context struct {
 	Events []core.Event   // up to the moment shown, oldest first
 	Size   Size
 	Filter string // typed at the moment
+	// Metrics lists what a snapshot is exposed as; nil when nobody can tell.
+	Metrics func(*core.Snapshot) []core.MetricInfo
 	// Kinds is which kinds of instrumentation space switches.
 	Kinds map[string]bool
 
