@@ -89,7 +89,7 @@ func (c *Calls) Flush(end int64, known bool, out *wire.Out) {
 			call.Partial = true
 			c.late++
 		}
-		x := exchange(&call, max(end, call.Start))
+		x := exchange(&call, end)
 		out.Add(&x)
 	}
 }
@@ -104,7 +104,7 @@ func (c *Calls) End(at int64, reason string, out *wire.Out) {
 		if !held {
 			continue
 		}
-		x := exchange(&call, max(at, call.Start, call.First))
+		x := exchange(&call, at)
 		if !call.Stream {
 			x.Error = reason
 			x.FailedServer = reason != "cancelled"
@@ -122,7 +122,7 @@ func (c *Calls) Gap(out *wire.Out) {
 			continue
 		}
 		call.Partial = true
-		x := exchange(&call, max(call.Start, call.First))
+		x := exchange(&call, 0)
 		out.Add(&x)
 	}
 	c.late = 0
@@ -139,7 +139,13 @@ func (c *Calls) Waiting() (n int, oldest int64) {
 	return c.queue.Len(), oldest
 }
 
+// exchange makes what is told of a call. An answer that seems to have begun
+// before it, because the capture was late or incomplete, makes it Partial.
 func exchange(c *Call, end int64) wire.Exchange {
+	if c.First != 0 && c.First < c.Start {
+		c.First, c.Partial = c.Start, true
+	}
+	end = max(end, c.Start, c.First)
 	return wire.Exchange{
 		Method: c.Method, Target: c.Target, Code: c.Code, Status: c.Status,
 		FailedServer: c.Failed, FailedClient: c.Failed,
@@ -147,4 +153,10 @@ func exchange(c *Call, end int64) wire.Exchange {
 		Asked: c.Asked, Answered: c.Answered,
 		Stream: c.Stream, Partial: c.Partial,
 	}
+}
+
+// Tell tells a request, or a message that nobody asked for, out of order.
+func (c *Calls) Tell(call *Call, end int64, out *wire.Out) {
+	x := exchange(call, end)
+	out.Add(&x)
 }

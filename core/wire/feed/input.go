@@ -27,7 +27,8 @@ import (
 //
 // The zero value begins at the first byte of a connection.
 type Input struct {
-	carry []byte // bytes of earlier spans that are not consumed
+	carry []byte // bytes that are not consumed and do not wait in data
+	old   int    // how many of them were told as parsed with earlier spans
 	data  []byte // captured bytes of this span that are not consumed
 	hole  int64  // bytes of this span that follow data and were not captured
 	skip  int64  // bytes that are to be passed over in spans to come
@@ -67,8 +68,8 @@ func (in *Input) Left() int64 { return int64(len(in.carry)) + int64(len(in.data)
 
 // Drop gives the rest of the span up, and stays lost.
 func (in *Input) Drop() {
-	in.gone += in.Left()
-	in.carry, in.data, in.hole, in.lost = in.carry[:0], nil, 0, true
+	in.gone += in.Left() - int64(in.old)
+	in.carry, in.old, in.data, in.hole, in.lost = in.carry[:0], 0, nil, 0, true
 }
 
 // Lose gives up what is left of the span, which was not captured up to the end
@@ -77,7 +78,7 @@ func (in *Input) Lose() { in.Drop() }
 
 // Forget is for a gap: bytes are missing before the next span.
 func (in *Input) Forget() {
-	in.carry, in.data, in.hole, in.skip, in.lost = in.carry[:0], nil, 0, 0, true
+	in.carry, in.old, in.data, in.hole, in.skip, in.lost = in.carry[:0], 0, nil, 0, 0, true
 }
 
 // Cut reports that the bytes after the captured ones never come.
@@ -155,10 +156,11 @@ func (in *Input) stash(n int) {
 func (in *Input) Skip(n int64) {
 	if c := int64(len(in.carry)); n < c {
 		in.carry = in.carry[:copy(in.carry, in.carry[n:])]
+		in.old = max(in.old-int(n), 0)
 		return
 	} else if c > 0 {
 		n -= c
-		in.carry = in.carry[:0]
+		in.carry, in.old = in.carry[:0], 0
 	}
 	k := min(n, int64(len(in.data)))
 	in.data = in.data[k:]
@@ -187,7 +189,7 @@ func (in *Input) Finish(out *wire.Out) {
 	}
 	out.Skipped += in.gone
 	out.Parsed += max(in.size-in.gone, 0)
-	in.data, in.size, in.gone = nil, 0, 0
+	in.data, in.size, in.gone, in.old = nil, 0, 0, len(in.carry)
 }
 
 // Pending is how many bytes of what was skipped are still to come.

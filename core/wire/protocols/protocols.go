@@ -1,10 +1,15 @@
 // Package protocols lists every protocol that vitals can read.
 package protocols
 
-import "vitals/core/wire"
+import (
+	"vitals/core/wire"
+	"vitals/core/wire/redis"
+)
 
 // List is all protocols, the surest signatures first. A new one is a folder
 // under core/wire and a line here.
 func List() []*wire.Protocol {
-	return []*wire.Protocol{}
+	return []*wire.Protocol{
+		&redis.Protocol,
+	}
 }

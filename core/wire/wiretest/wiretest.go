@@ -108,6 +108,7 @@ func (r Recording) Exchanges(asked, answered int) []wire.Span {
 		}
 	}
 	for i := range spans {
+		spans[i].Turn = true
 		limit := asked
 		if spans[i].From == wire.Server {
 			limit = answered
@@ -123,7 +124,7 @@ type Result struct {
 	Unpaired        int
 	Parsed, Skipped int64
 	Wrong           bool
-	Switch          string
+	Switch, Blind   string
 }
 
 // Feed shows spans to a new parser, and then the end of the connection when
@@ -141,6 +142,9 @@ func Feed(p *wire.Protocol, spans []wire.Span, joined bool, reason string) Resul
 		if out.Switch != "" {
 			r.Switch = out.Switch
 		}
+		if out.Blind != "" {
+			r.Blind = out.Blind
+		}
 		out.Reset()
 	}
 	var last int64
@@ -151,7 +155,7 @@ func Feed(p *wire.Protocol, spans []wire.Span, joined bool, reason string) Resul
 		clear(s.Data)
 		take()
 		last = s.Last
-		if r.Wrong || r.Switch != "" {
+		if r.Wrong || r.Switch != "" || r.Blind != "" {
 			return r
 		}
 	}
@@ -253,7 +257,7 @@ func checkSane(t *testing.T, how string, spans []wire.Span, r Result) {
 	for _, s := range spans {
 		size += s.Size
 	}
-	if !r.Wrong && r.Switch == "" && r.Parsed+r.Skipped != size {
+	if !r.Wrong && r.Switch == "" && r.Blind == "" && r.Parsed+r.Skipped != size {
 		t.Errorf("%s: parsed %d and skipped %d of %d bytes", how, r.Parsed, r.Skipped, size)
 	}
 	if err := Sane(r.Exchanges, size); err != nil {
@@ -310,4 +314,102 @@ func splitRandomly(spans []wire.Span, r *rand.Rand, max int) []wire.Span {
 		}
 	}
 	return all
+}
+
+// Lines gives a line for each exchange: its method and target, then what is
+// remarkable about it. It is what tables compare.
+func Lines(all []wire.Exchange) []string {
+	lines := make([]string, len(all))
+	for i := range all {
+		x := &all[i]
+		words := []string{x.Method}
+		add := func(ok bool, word string) {
+			if ok {
+				words = append(words, word)
+			}
+		}
+		add(x.Protocol != "", x.Protocol)
+		add(x.Target != "", x.Target)
+		add(x.Status != 0, strconv.Itoa(x.Status))
+		add(x.Code != "", x.Code)
+		add(x.FailedServer || x.FailedClient, "failed")
+		add(x.Error != "", x.Error)
+		add(x.Stream, "stream")
+		add(x.Partial, "partial")
+		lines[i] = strings.Join(words, " ")
+	}
+	return lines
+}
+
+// WantLines compares exchanges with the lines that they should give.
+func WantLines(t testing.TB, name string, got []wire.Exchange, want ...string) {
+	t.Helper()
+	lines := Lines(got)
+	if !reflect.DeepEqual(lines, want) && len(lines)+len(want) > 0 {
+		t.Errorf("%s:\n\t%s\nwant:\n\t%s", name, strings.Join(lines, "\n\t"), strings.Join(want, "\n\t"))
+	}
+}
+
+// Fuzz adds all recordings, and their halves, to the corpus, and shows hostile
+// bytes to the parser in hostile pieces: each byte of plan says whose bytes come
+// next, how many, and how many of them were captured.
+func Fuzz(f *testing.F, p *wire.Protocol) {
+	for _, rec := range LoadAll(f, "testdata") {
+		var data, plan []byte
+		for _, turn := range rec {
+			for b := turn.Data; len(b) > 0; b = b[min(len(b), 60):] {
+				data = append(data, b[:min(len(b), 60)]...)
+				plan = append(plan, byte(min(len(b), 60))<<1|byte(turn.From), 0)
+			}
+		}
+		f.Add(data, plan)
+	}
+	f.Fuzz(func(t *testing.T, data, plan []byte) {
+		for _, joined := range []bool{false, true} {
+			var spans []wire.Span
+			var size int64
+			rest := data
+			for i := 0; i+1 < len(plan) && len(rest) > 0; i += 2 {
+				n := min(int(plan[i]>>1)+1, len(rest))
+				s := wire.Span{From: wire.Side(plan[i] & 1), Data: rest[:n], Size: int64(n) + int64(plan[i+1]&0x7f), Turn: plan[i+1]&0x80 != 0}
+				s.First = int64(i+1) * Step
+				s.Last = s.First + 1
+				rest, size = rest[n:], size+s.Size
+				spans = append(spans, s)
+			}
+			r := Feed(p, spans, joined, "reset")
+			if !r.Wrong && r.Switch == "" && r.Blind == "" && r.Parsed+r.Skipped != size {
+				t.Fatalf("parsed %d and skipped %d of %d bytes", r.Parsed, r.Skipped, size)
+			}
+			if err := Sane(r.Exchanges, size); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+// Bench measures one recording again and again on one connection, after its
+// first skip turns, and reports the time of an exchange.
+func Bench(b *testing.B, p *wire.Protocol, rec Recording, skip int) {
+	spans := rec.Spans()
+	conn := p.New(wire.Options{Names: wire.NewNames(1000, nil)})
+	var out wire.Out
+	for i := range spans {
+		conn.Feed(&spans[i], &out)
+	}
+	out.Reset()
+	spans = spans[skip:]
+	exchanges := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		for i := range spans {
+			conn.Feed(&spans[i], &out)
+		}
+		exchanges += len(out.Exchanges)
+		out.Reset()
+	}
+	if exchanges == 0 {
+		b.Fatal("nothing was understood")
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(exchanges), "ns/exchange")
 }

@@ -1,0 +1,160 @@
+package redis
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"vitals/core/wire/wiretest"
+)
+
+// server runs a real one and gives its address.
+func server(t *testing.T) string {
+	t.Helper()
+	path := wiretest.Program(t, "redis-server")
+	port := wiretest.FreePort(t)
+	addr := "127.0.0.1:" + strconv.Itoa(port)
+	wiretest.Serve(t, "tcp", addr, path, "--port", strconv.Itoa(port), "--save", "", "--dir", t.TempDir())
+	return addr
+}
+
+// talk sends each piece after the answer to the one before has come.
+func talk(t *testing.T, addr string, pieces ...string) {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	buf := make([]byte, 64<<10)
+	for _, piece := range pieces {
+		if _, err := conn.Write([]byte(piece)); err != nil {
+			t.Fatal(err)
+		}
+		wait := 2 * time.Second
+		for {
+			_ = conn.SetReadDeadline(time.Now().Add(wait))
+			if _, err := conn.Read(buf); err != nil {
+				break
+			}
+			wait = 30 * time.Millisecond
+		}
+	}
+}
+
+// The server's own statistics are the truth.
+func TestG04_RedisCountsAgreeWithCommandstats(t *testing.T) {
+	addr := server(t)
+	proxy := wiretest.NewProxy(t, "tcp", addr)
+	host, port, _ := net.SplitHostPort(proxy.Addr)
+	bench := wiretest.Program(t, "redis-benchmark")
+	for _, pipeline := range []string{"1", "16"} {
+		wiretest.Run(t, bench, "-h", host, "-p", port, "-c", "4", "-n", "2000", "-P", pipeline, "-q", "-t", "set,get,lpush,lrange_100,mset")
+	}
+	talk(t, proxy.Addr, "GET mylist\r\nLPUSH key:000000000000 x\r\nNOSUCH x\r\n", "MULTI\r\nSET a 1\r\nINCR a\r\nEXEC\r\n")
+	all := proxy.Exchanges(&Protocol)
+	got := wiretest.Count(all)
+	stats := commandstats(t, addr)
+	delete(stats, "INFO")
+	for name, n := range stats {
+		if got[name] != n {
+			t.Errorf("%s: %d, the server counts %d", name, got[name], n)
+		}
+	}
+	if stats["SET"] != 4001 || stats["GET"] < 4000 {
+		t.Errorf("the test is not what it was meant to be: %v", stats)
+	}
+	failed := 0
+	for i := range all {
+		if all[i].FailedServer {
+			failed++
+		}
+	}
+	if failed != 2 && failed != 3 { // LPUSH may or may not meet a string
+		t.Errorf("%d failed, want those of the wrong type and of the unknown command", failed)
+	}
+}
+
+// commandstats asks the server for its counts, as METHOD: calls.
+func commandstats(t *testing.T, addr string) map[string]int {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprint(conn, "INFO commandstats\r\n")
+	stats := make(map[string]int)
+	_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+	lines := bufio.NewScanner(conn)
+	for lines.Scan() {
+		name, rest, ok := strings.Cut(strings.TrimPrefix(lines.Text(), "cmdstat_"), ":calls=")
+		if !ok {
+			if len(stats) > 0 && lines.Text() == "" {
+				break
+			}
+			continue
+		}
+		n, _, _ := strings.Cut(rest, ",")
+		calls, err := strconv.Atoi(n)
+		if err != nil {
+			t.Fatal(lines.Text())
+		}
+		stats[strings.ToUpper(strings.ReplaceAll(name, "|", " "))] = calls
+	}
+	if len(stats) == 0 {
+		t.Fatal("no statistics")
+	}
+	return stats
+}
+
+// TestRecord makes the recordings in testdata with VITALS_RECORD=1, and is a
+// test that the server still speaks like that without.
+func TestRecord(t *testing.T) {
+	addr := server(t)
+	for name, pieces := range map[string][]string{
+		"commands": {
+			"*3\r\n$3\r\nSET\r\n$5\r\nkey:1\r\n$5\r\nhello\r\n", "*2\r\n$3\r\nget\r\n$5\r\nkey:1\r\n", "*2\r\n$3\r\nGET\r\n$4\r\nnone\r\n",
+			"*3\r\n$5\r\nLPUSH\r\n$5\r\nkey:1\r\n$1\r\nx\r\n", "*1\r\n$4\r\nNOPE\r\n", "*3\r\n$6\r\nCONFIG\r\n$3\r\nGET\r\n$9\r\nmaxmemory\r\n",
+			"*2\r\n$6\r\nOBJECT\r\n$4\r\nhelp\r\n", "ping\r\n", "*4\r\n$4\r\nMSET\r\n", "$1\r\na\r\n$1\r\n1\r\n$1\r\nb\r\n",
+		},
+		"pipeline": {
+			"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\n1\r\n*2\r\n$4\r\nINCR\r\n$1\r\na\r\n*2\r\n$4\r\nINCR\r\n$4\r\nlist\r\n*1\r\n$4\r\nPING\r\n\r\nPING hi\r\n",
+			"*1\r\n$5\r\nMULTI\r\n*2\r\n$4\r\nINCR\r\n$1\r\na\r\n*2\r\n$4\r\nLPOP\r\n$1\r\na\r\n*1\r\n$4\r\nEXEC\r\n",
+			"*6\r\n$5\r\nRPUSH\r\n$1\r\nl\r\n$2\r\naa\r\n$2\r\nbb\r\n$0\r\n\r\n$2\r\ndd\r\n*4\r\n$6\r\nLRANGE\r\n$1\r\nl\r\n$1\r\n0\r\n$2\r\n-1\r\n",
+			"*4\r\n$4\r\nEVAL\r\n$28\r\nreturn {1,{2,{3,'x'}},false}\r\n$1\r\n0\r\n$1\r\nz\r\n",
+		},
+		"big": {
+			"*3\r\n$3\r\nSET\r\n$1\r\nb\r\n$2000\r\n" + strings.Repeat("v", 2000) + "\r\n", "*2\r\n$3\r\nGET\r\n$1\r\nb\r\n", "*2\r\n$6\r\nSTRLEN\r\n$1\r\nb\r\n",
+		},
+		"pubsub": {
+			"*3\r\n$9\r\nSUBSCRIBE\r\n$2\r\nc1\r\n$2\r\nc2\r\n", "*1\r\n$4\r\nPING\r\n", "*1\r\n$11\r\nUNSUBSCRIBE\r\n", "*2\r\n$3\r\nGET\r\n$1\r\nx\r\n",
+		},
+		"resp3": {
+			"*2\r\n$5\r\nHELLO\r\n$1\r\n3\r\n", "*3\r\n$6\r\nCLIENT\r\n$8\r\nTRACKING\r\n$2\r\non\r\n", "*2\r\n$3\r\nGET\r\n$1\r\na\r\n",
+			"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\n2\r\n", "*2\r\n$9\r\nSUBSCRIBE\r\n$2\r\nc1\r\n", "*3\r\n$7\r\nPUBLISH\r\n$2\r\nc1\r\n$2\r\nhi\r\n",
+			"*4\r\n$4\r\nHSET\r\n$1\r\nh\r\n$1\r\nf\r\n$1\r\nv\r\n", "*2\r\n$7\r\nHGETALL\r\n$1\r\nh\r\n", "*1\r\n$5\r\nDEBUG\r\n",
+		},
+		"silent": {
+			"*3\r\n$6\r\nCLIENT\r\n$5\r\nREPLY\r\n$3\r\nOFF\r\n*1\r\n$4\r\nPING\r\n*3\r\n$6\r\nCLIENT\r\n$5\r\nREPLY\r\n$2\r\nON\r\n",
+			"*3\r\n$6\r\nCLIENT\r\n$5\r\nREPLY\r\n$4\r\nSKIP\r\n*1\r\n$4\r\nPING\r\n*1\r\n$4\r\nPING\r\n",
+		},
+		"waits": {
+			"*3\r\n$5\r\nBLPOP\r\n$5\r\nempty\r\n$3\r\n0.1\r\n", "*6\r\n$5\r\nXREAD\r\n$5\r\nblock\r\n$2\r\n50\r\n$7\r\nSTREAMS\r\n$1\r\ns\r\n$1\r\n$\r\n",
+			"*1\r\n$7\r\nMONITOR\r\n", "*1\r\n$4\r\nPING\r\n",
+		},
+	} {
+		proxy := wiretest.NewProxy(t, "tcp", addr)
+		talk(t, proxy.Addr, pieces...)
+		proxy.Save(t, name)
+		if recs := proxy.Recordings(); len(recs) != 1 {
+			t.Errorf("%s: %d connections", name, len(recs))
+		} else {
+			wiretest.Check(t, &Protocol, recs[0])
+		}
+	}
+}
