@@ -1,0 +1,11 @@
+// Package integrations asks servers for what they know of themselves. It lists
+// the kinds, finds servers of them among the processes, and gives each a unit
+// for the supervisor.
+package integrations
+
+import "vitals/core/integrations/kit"
+
+// Kinds is the list of integrations, in the order of screens.
+func Kinds() []kit.Kind {
+	return []kit.Kind{}
+}
