@@ -1,0 +1,104 @@
+package talk
+
+import (
+	"fmt"
+	"testing"
+
+	"vitals/core"
+)
+
+// far is the same connection, seen by the client.
+func far(r Record) Record {
+	r.Cookie += 100
+	r.Proc, r.Role = them, core.RoleClient
+	r.Local, r.Remote = r.Remote, r.Local
+	r.LocalPort, r.RemotePort = r.RemotePort, r.LocalPort
+	r.In, r.Out = r.Out, r.In
+	return r
+}
+
+func TestBothEndsKnowEachOther(t *testing.T) {
+	one := said(1, 1, "!a", "!ok")
+	s, p := play(one, far(one), said(1, 2, "!b", "!ok"))
+	for i, want := range []core.ProcKey{{}, me, them} {
+		if s.seen[i].PeerProc != want {
+			t.Errorf("request %d leads to %v, want %v", i, s.seen[i].PeerProc, want)
+		}
+	}
+	if peer := s.seen[1].Peer; peer != "127.0.0.1:1000" {
+		t.Errorf("peer %q", peer)
+	}
+	// The server is gone first; the client still knows whom it talked to.
+	end := Record{Kind: End, Cookie: 1}
+	last := far(said(1, 2, "!b", "!ok"))
+	p.Take(&end)
+	p.Take(&last)
+	p.Deliver()
+	if s.seen[3].PeerProc != me {
+		t.Errorf("the last request leads to %v", s.seen[3].PeerProc)
+	}
+}
+
+// Loopback addresses are told apart by network namespace, others need not be.
+func TestEndsAndNamespaces(t *testing.T) {
+	for _, c := range []struct {
+		addr  [16]byte
+		netns uint32
+		want  core.ProcKey
+	}{
+		{[16]byte{127, 0, 0, 1}, 1, me}, {[16]byte{127, 0, 0, 1}, 2, core.ProcKey{}}, {[16]byte{10, 0, 0, 1}, 2, me},
+	} {
+		server := said(1, 1, "!a", "!ok")
+		server.Local, server.Remote = c.addr, c.addr
+		client := far(server)
+		client.NetNS = c.netns
+		s, _ := play(server, client)
+		if s.seen[1].PeerProc != c.want {
+			t.Errorf("%v in namespace %d leads to %v", c.addr, c.netns, s.seen[1].PeerProc)
+		}
+	}
+}
+
+// Equal addresses in different namespaces: nobody knows who belongs to whom.
+func TestAmbiguousEnds(t *testing.T) {
+	server := said(1, 1, "!a", "!ok")
+	server.Local, server.Remote = [16]byte{10, 0, 0, 1}, [16]byte{10, 0, 0, 2}
+	twin := server
+	twin.Cookie, twin.Proc.PID, twin.NetNS = 2, 9, 2
+	s, _ := play(server, twin, far(server))
+	if s.seen[2].PeerProc != (core.ProcKey{}) {
+		t.Errorf("leads to %v", s.seen[2].PeerProc)
+	}
+}
+
+func TestPeersAreNamedAfterWhatWasLookedUp(t *testing.T) {
+	ask := far(said(1, 1, "!lookup", "!ok"))
+	to := far(said(2, 1, "!query", "!ok"))
+	to.Remote = [16]byte{10, 0, 0, 9}
+	other := to
+	other.Cookie, other.Proc = 300, me // another process knows nothing of it
+	s, _ := play(ask, to, other)
+	for i, want := range []string{"127.0.0.1:1000", "db.example:1000", "10.0.0.9:1000"} {
+		if s.seen[i].Peer != want {
+			t.Errorf("peer %q, want %q", s.seen[i].Peer, want)
+		}
+	}
+}
+
+func TestMemoryIsBounded(t *testing.T) {
+	s, p := play()
+	p.table.max = 50
+	for i := range uint64(1000) {
+		r := said(i+1, 1, fmt.Sprintf("!left%d", i%10), "")
+		r.First, r.RemotePort = 0, uint16(i+1)
+		p.Take(&r)
+	}
+	p.Deliver()
+	if n := len(p.table.byCookie); n != 50 || len(p.pairs) != 50 {
+		t.Errorf("%d connections, %d pairs", n, len(p.pairs))
+	}
+	// What waits for an answer on a forgotten connection is told, as far as it goes.
+	if len(s.seen) != 950 || !s.seen[0].Partial {
+		t.Errorf("%d requests", len(s.seen))
+	}
+}

@@ -1,0 +1,336 @@
+package talk
+
+import (
+	"vitals/core"
+	"vitals/core/wire"
+)
+
+// Limits of what is remembered.
+const (
+	maxNames = 12288
+	maxHeld  = 4096
+	maxSpare = 1024
+	maxBatch = 1024
+)
+
+// Tuner tells the kernel how to hand connections over. It is called by the
+// goroutine that calls Take, rarely.
+type Tuner interface {
+	// Connection sets how one socket is captured from now on, and its role in case
+	// that the kernel does not know it.
+	Connection(cookie uint64, role core.Role, how Capture)
+	// Endpoint does it for the connections to come at a place.
+	Endpoint(at Endpoint, how Capture)
+}
+
+// Capture is what a protocol needs of the kernel.
+type Capture struct {
+	Stream bool // each transfer, else each exchange
+	Head   int  // bytes of each transfer that are worth capturing, 0 for the least
+}
+
+func captureFor(p *wire.Protocol) Capture { return Capture{p.Stream || p.Datagram, p.Head} }
+
+// Reader turns the records of the kernel into requests: it finds out what each
+// connection speaks, lets the parser of that read it, and counts what nobody can
+// read. It belongs to one goroutine and allocates only for what is new.
+type Reader struct {
+	sink  core.Sink
+	table *table
+	judge *judge
+	names *wire.Names
+	peers *peers
+	pairs map[endsKey]*both
+	tune  Tuner
+	tally
+
+	held      map[*connection]struct{} // with a record that may be amended
+	streaming map[*connection]struct{} // read transfer by transfer
+	undecided map[*connection]struct{} // with records that wait for a decision
+	spare     []*kept
+	// Folded is how many names were counted as other, the caller may reset it.
+	Folded uint64
+	out    wire.Out
+}
+
+// New makes a reader of the given protocols. tune may be nil.
+func New(sink core.Sink, list []*wire.Protocol, tune Tuner) *Reader {
+	p := &Reader{
+		sink:      sink,
+		judge:     newJudge(list),
+		names:     wire.NewNames(maxNames, func(s string) string { return core.Clean(s, core.MaxRoute) }),
+		pairs:     make(map[endsKey]*both),
+		tune:      tune,
+		tally:     newTally(sink),
+		held:      make(map[*connection]struct{}),
+		streaming: make(map[*connection]struct{}),
+		undecided: make(map[*connection]struct{}),
+	}
+	p.peers = newPeers(p.names)
+	p.table = newTable(maxConns, p.evicted)
+	return p
+}
+
+// Take handles one record.
+func (p *Reader) Take(r *Record) {
+	c := p.table.get(r.Cookie)
+	if r.Kind == End {
+		if c != nil {
+			p.end(c, r)
+		}
+		return
+	}
+	if c == nil {
+		c = p.begin(r)
+	} else {
+		if c.held != nil && p.amended(c, r) || !p.inOrder(c, r) {
+			return
+		}
+		c.proc = r.Proc
+		if c.role != core.RoleUnknown {
+			r.Role = c.role
+		}
+	}
+	if r.Flags&Early != 0 && p.hold(c, r) {
+		return
+	}
+	p.understand(c, r)
+	if r.Flags&(Closed|Ends) != 0 {
+		p.giveUp(c)
+		p.forget(c)
+	}
+}
+
+// begin remembers a connection at its first record.
+func (p *Reader) begin(r *Record) *connection {
+	c := p.table.add(r.Cookie)
+	c.proc, c.role, c.seq, c.datagram = r.Proc, r.Role, r.Seq, r.datagram()
+	c.joined = r.Flags&Joined != 0 || r.Seq > 1
+	p.meet(c, r)
+	t := p.of(c.proc)
+	t.Connections++
+	if c.joined {
+		t.Joined++
+	}
+	return c
+}
+
+// inOrder notes the sequence of a record: what was told already counts nothing,
+// and what is missing is told to the parser.
+func (p *Reader) inOrder(c *connection, r *Record) bool {
+	if r.Seq == 0 {
+		return true
+	}
+	ahead := int32(r.Seq - c.seq)
+	if ahead <= 0 {
+		return false
+	}
+	c.seq = r.Seq
+	if ahead > 1 || r.Flags&Joined != 0 {
+		p.of(r.Proc).Gaps++
+		if c.conn != nil {
+			c.conn.Gap(&p.out)
+			p.harvest(c, r)
+		}
+	}
+	return true
+}
+
+// understand hands a record to the parser of its connection, or finds one.
+func (p *Reader) understand(c *connection, r *Record) {
+	t := p.of(r.Proc)
+	t.BytesIn += r.In
+	t.BytesOut += r.Out
+	switch {
+	case c.conn != nil:
+		p.feed(c, r)
+	case c.blind != "":
+		p.generic(c, r)
+	default:
+		p.wonder(c, r)
+	}
+}
+
+// wonder looks what an undecided connection speaks. What it said so far waits
+// for the decision.
+func (p *Reader) wonder(c *connection, r *Record) {
+	if c.guess == nil {
+		c.guess = &guess{}
+	}
+	g := c.guess
+	if g.looked >= maxLooks && g.looked%lookAgain != 0 {
+		g.looked++
+		p.generic(c, r)
+		return
+	}
+	if found := p.judge.look(c, r); found != nil {
+		p.decide(c, found, r)
+		return
+	}
+	if g.looked > maxWaiting || len(p.undecided) >= maxUndecided {
+		p.giveUp(c)
+		p.generic(c, r)
+		return
+	}
+	k := p.keep(r)
+	g.waiting, g.idle = append(g.waiting, k), 0
+	p.undecided[c] = struct{}{}
+}
+
+// decide begins to read a connection as what it is, from what waits on.
+func (p *Reader) decide(c *connection, proto *wire.Protocol, r *Record) {
+	g := c.guess
+	c.guess = nil
+	delete(p.undecided, c)
+	c.proto = proto
+	c.conn = proto.New(wire.Options{Names: p.names, Joined: c.joined || g.looked > len(g.waiting)+1, Port: r.serverPort()})
+	if c.paired {
+		p.join(p.pairs[c.ends], c)
+	}
+	at, how := r.endpoint(), captureFor(proto)
+	if p.judge.learn(at, proto) && p.tune != nil {
+		p.tune.Endpoint(at, how)
+	}
+	if p.tune != nil && how != (Capture{}) {
+		p.tune.Connection(c.cookie, c.role, how)
+	}
+	for _, k := range g.waiting {
+		k.Role = c.role
+		p.again(c, &k.Record)
+		p.lay(k)
+	}
+	p.again(c, r)
+}
+
+// again reads a record of a connection that may have changed meanwhile.
+func (p *Reader) again(c *connection, r *Record) {
+	switch {
+	case c.conn != nil:
+		p.feed(c, r)
+	case c.guess != nil:
+		p.wonder(c, r)
+	default:
+		p.generic(c, r)
+	}
+}
+
+// giveUp counts what waits as of no known protocol.
+func (p *Reader) giveUp(c *connection) {
+	delete(p.undecided, c)
+	if c.guess == nil {
+		return
+	}
+	for _, k := range c.guess.waiting {
+		p.generic(c, &k.Record)
+		p.lay(k)
+	}
+	c.guess.waiting = nil
+}
+
+// mistaken drops a protocol that turned out to be wrong.
+func (p *Reader) mistaken(c *connection, r *Record) {
+	p.judge.exclude(c, c.proto)
+	p.judge.unlearn(r.endpoint(), c.proto)
+	p.ignore(c)
+	c.proto, c.conn, c.guess = nil, nil, &guess{}
+}
+
+// keep copies a record into memory that is used again.
+func (p *Reader) keep(r *Record) *kept {
+	var k *kept
+	if n := len(p.spare); n > 0 {
+		k, p.spare = p.spare[n-1], p.spare[:n-1]
+	} else {
+		k = &kept{}
+	}
+	k.keep(r)
+	return k
+}
+
+// lay puts the memory of a kept record aside.
+func (p *Reader) lay(k *kept) {
+	if len(p.spare) < maxSpare && cap(k.bytes) <= 4096 {
+		p.spare = append(p.spare, k)
+	}
+}
+
+// end is the end of a connection.
+func (p *Reader) end(c *connection, r *Record) {
+	p.release1(c)
+	p.giveUp(c)
+	if c.conn != nil {
+		c.conn.End(r.Last, reason(r.Flags), &p.out)
+		p.harvest(c, r)
+	} else {
+		p.finish(c)
+	}
+	p.forget(c)
+}
+
+// evicted lets go of a connection that there is no room for.
+func (p *Reader) evicted(c *connection) {
+	p.release1(c)
+	p.giveUp(c)
+	r := Record{Cookie: c.cookie, Proc: c.proc, Role: c.role}
+	if c.conn != nil {
+		c.conn.Gap(&p.out)
+		p.harvest(c, &r)
+	} else {
+		p.finish(c)
+	}
+	p.leave(c)
+}
+
+func (p *Reader) forget(c *connection) {
+	p.leave(c)
+	p.table.drop(c)
+}
+
+// leave takes a connection out of everything but the table.
+func (p *Reader) leave(c *connection) {
+	delete(p.streaming, c)
+	delete(p.undecided, c)
+	delete(p.held, c)
+	p.part(c)
+}
+
+func reason(flags uint16) string {
+	switch {
+	case flags&Timeout != 0:
+		return "timeout"
+	case flags&Reset != 0:
+		return "reset"
+	}
+	return "cancelled"
+}
+
+// Held tells whether something waits that time alone will settle: records that
+// may be amended, undecided connections, unread exchanges.
+func (p *Reader) Held() bool { return len(p.held) > 0 || len(p.undecided) > 0 }
+
+// Waiting tells of requests that wait for their answers on connections that are
+// read transfer by transfer: the kernel does not know of those.
+func (p *Reader) Waiting(each func(proc core.ProcKey, role core.Role, n int, oldest int64)) {
+	for c := range p.streaming {
+		if n, oldest := c.conn.Waiting(); n > 0 {
+			each(c.proc, c.role, n, oldest)
+		}
+	}
+}
+
+// Recognised tells whether somebody reads the connection of a socket.
+func (p *Reader) Recognised(cookie uint64) bool {
+	c := p.table.byCookie[cookie]
+	return c != nil && c.conn != nil
+}
+
+// Deliver hands everything to the sink. Call it after each batch of records.
+func (p *Reader) Deliver() {
+	p.deliver()
+	p.Folded += p.names.Folded
+	p.names.Folded = 0
+}
+
+// Coverage gives the completeness figures of a process in the batch that is
+// gathered, to add to. It is valid until the next call.
+func (p *Reader) Coverage(proc core.ProcKey) *core.Coverage { return p.of(proc) }
