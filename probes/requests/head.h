@@ -102,13 +102,13 @@ static __always_inline void fill(struct conn *c, enum head to, struct chunk *k)
 		len = c->x.request_len;
 		break;
 	case TO_RESPONSE:
-		offset = offsetof(struct conn, x.response);
+		offset = offsetof(struct conn, response);
 		len = c->x.response_len;
 		cap = RESPONSE_HEAD;
 		break;
 	case TO_NEXT:
-		offset = offsetof(struct conn, next.head);
-		len = c->next.len;
+		offset = offsetof(struct conn, next_head);
+		len = c->next_len;
 		break;
 	default:
 		return;
@@ -123,7 +123,7 @@ static __always_inline void fill(struct conn *c, enum head to, struct chunk *k)
 	else if (to == TO_RESPONSE)
 		c->x.response_len = len;
 	else
-		c->next.len = len;
+		c->next_len = len;
 }
 
 #endif

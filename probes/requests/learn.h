@@ -48,9 +48,9 @@ static __always_inline void inet_learn(struct conn *c, struct sock *sk)
 		*(__be32 *)x->laddr = sk->__sk_common.skc_rcv_saddr;
 		*(__be32 *)x->raddr = sk->__sk_common.skc_daddr;
 	}
+	p.netns = x->netns;
 	if (x->role != ROLE_UNKNOWN)
 		return;
-	p.netns = sock_netns(sk);
 	p.port = x->lport;
 	if (bpf_map_lookup_elem(&listeners, &p))
 		x->role = ROLE_SERVER;
@@ -61,6 +61,7 @@ static __noinline int learn(struct conn *c, struct sock *sk)
 {
 	c->x.family = sk->__sk_common.skc_family;
 	c->x.cookie = bpf_get_socket_cookie(sk);
+	c->x.netns = sock_netns(sk);
 	if (c->x.family == AF_UNIX) {
 		unix_learn(c, sk);
 		return 0;

@@ -41,7 +41,7 @@ static __always_inline void begin(struct conn *c, __u64 now)
 }
 
 // ship hands over the exchange, or what it gained since it was shipped early.
-static __noinline int ship(struct conn *c, __u8 flags)
+static __noinline int ship(struct conn *c, __u16 flags)
 {
 	struct exchange *x = &c->x;
 	__u64 len = x->request_len, wake = BPF_RB_NO_WAKEUP;
@@ -58,7 +58,8 @@ static __noinline int ship(struct conn *c, __u8 flags)
 	// The clock is the die: asking for the fill level each time is dear.
 	if (!(x->last >> 6 & 63) && bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > wake_at)
 		wake = BPF_RB_FORCE_WAKEUP;
-	if (bpf_ringbuf_output(&ring, x, sizeof(*x) + len, wake))
+	x->room = RESPONSE_HEAD;
+	if (bpf_ringbuf_output(&ring, x, sizeof(*x) + RESPONSE_HEAD + len, wake))
 		lose(x, flags & AMEND);
 	return 0;
 }
@@ -105,15 +106,13 @@ static __always_inline enum head answered(struct conn *c, struct chunk *k)
 
 static __always_inline enum head server_received(struct conn *c, struct chunk *k)
 {
-	struct ahead *next = &c->next;
-
-	if (next->n || (c->state != IDLE && c->tcp && after(k->seq, c->sent))) {
-		if (!next->n) {
-			next->start = k->now;
-			next->mark = k->seq;
-			next->len = 0;
+	if (c->next_n || (c->state != IDLE && c->tcp && after(k->seq, c->sent))) {
+		if (!c->next_n) {
+			c->next_start = k->now;
+			c->next_mark = k->seq;
+			c->next_len = 0;
 		}
-		next->n += k->n;
+		c->next_n += k->n;
 		return TO_NEXT;
 	}
 	if (c->state != REQUEST) {
@@ -175,19 +174,17 @@ static __always_inline enum head client_sent(struct conn *c, struct chunk *k)
 // moved does what follows when the bytes of a chunk are in their head.
 static __always_inline void moved(struct conn *c)
 {
-	struct ahead *next = &c->next;
-
 	// A socket that is not TCP may vanish untold.
 	if (!c->tcp && c->state == RESPONSE && !c->shipped)
 		ship(c, EARLY);
-	if (next->n && !after(next->mark, c->sent)) {
+	if (c->next_n && !after(c->next_mark, c->sent)) {
 		finish(c);
-		begin(c, next->start);
+		begin(c, c->next_start);
 		c->state = REQUEST;
-		c->x.in = next->n;
-		c->x.request_len = next->len;
-		__builtin_memcpy(c->request, next->head, REQUEST_HEAD);
-		next->n = 0;
+		c->x.in = c->next_n;
+		c->x.request_len = c->next_len;
+		__builtin_memcpy(c->request, c->next_head, REQUEST_HEAD);
+		c->next_n = 0;
 	}
 }
 

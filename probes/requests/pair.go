@@ -28,6 +28,17 @@ const (
 	flagTimeout = 32
 	flagCut     = 64
 
+	flagJoined   = 128
+	flagReceived = 256
+	flagEnds     = 512
+	flagDatagram = 1024
+	flagSwitched = 2048
+
+	kindExchange = 0
+	kindChunk    = 1
+	kindEnd      = 2
+	kindStir     = 3
+
 	roleServer = 1
 	roleClient = 2
 
@@ -93,9 +104,12 @@ func (p *pairer) take(raw []byte) {
 		return
 	}
 	tail := raw[unsafe.Sizeof(*x):]
-	req := tail[:min(int(x.RequestLen), len(tail))]
-	resp := bytesOf(x.Response[:])[:min(int(x.ResponseLen), len(x.Response))]
-	p.exchange(x, req, resp)
+	if x.Kind != kindExchange || len(tail) < int(x.Room) {
+		return
+	}
+	resp := tail[:min(x.ResponseLen, x.Room)]
+	req := tail[x.Room:]
+	p.exchange(x, req[:min(int(x.RequestLen), len(req))], resp)
 	if len(p.batch) >= maxBatch-headCap/16 {
 		p.flush()
 	}

@@ -13,7 +13,8 @@ import (
 // record makes a ring record as the kernel does.
 func record(x requestsExchange, req, resp string) []byte {
 	x.RequestLen = uint16(min(len(req), headCap))
-	x.ResponseLen = uint16(copy(bytesOf(x.Response[:]), resp))
+	x.ResponseLen = uint16(len(resp))
+	x.Room = x.ResponseLen
 	if x.Tgid == 0 {
 		x.Tgid, x.Birth = 7, 70
 	}
@@ -27,7 +28,7 @@ func record(x requestsExchange, req, resp string) []byte {
 		x.Start, x.First, x.Last = 1000, 3000, 6000
 	}
 	raw := append([]byte(nil), unsafe.Slice((*byte)(unsafe.Pointer(&x)), unsafe.Sizeof(x))...)
-	return append(raw, req[:min(len(req), headCap)]...)
+	return append(append(raw, resp...), req[:min(len(req), headCap)]...)
 }
 
 const (

@@ -44,6 +44,9 @@ __u64 lost_amendments;
 __u64 unpaired_chunks; // responses without a request
 __u64 contended; // times that a lock was not had in time
 
+// How many chunks of a socket whose role is unknown are looked at.
+#define MAX_GUESSES 32
+
 // For the types of user space.
 const struct open *open_type __attribute__((unused));
 
@@ -299,12 +302,12 @@ static __always_inline bool settle(struct conn *c, struct sock *sk, __u32 tgid, 
 		if (was && (boundary || !observed(tgid, 0))) {
 			finish(c);
 			c->state = IDLE;
-			c->next.n = 0;
+			c->next_n = 0;
 		}
 		decide(c, tgid);
 		if (!was) {
 			c->state = IDLE;
-			c->next.n = 0;
+			c->next_n = 0;
 			c->sent = k->seq;
 		}
 	}
@@ -494,7 +497,7 @@ int sweep(struct bpf_iter__bpf_sk_storage_map *ctx)
 	now = bpf_ktime_get_ns();
 	if (c->gen != generation && !observed(c->x.tgid, c->x.birth)) {
 		finish(c);
-		c->next.n = 0;
+		c->next_n = 0;
 		c->on = 0;
 	} else if (c->state == RESPONSE && (final || now - c->x.last > IDLE_NS + 2 * (c->x.last - c->x.first))) {
 		ship(c, 0);

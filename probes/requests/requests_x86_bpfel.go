@@ -14,29 +14,26 @@ import (
 )
 
 type requestsConn struct {
-	_    structs.HostLayout
-	Next struct {
-		_     structs.HostLayout
-		Start uint64
-		N     uint64
-		Mark  uint32
-		Len   uint32
-		Head  [256]int8
-	}
-	X        requestsExchange
-	Request  [256]int8
-	Slack    [256]int8
-	Lock     uint32
-	Gen      uint32
-	Sent     uint32
-	Mark     uint32
-	Shipped  uint64
-	On       uint8
-	State    uint8
-	Tcp      uint8
-	Guesses  uint8
-	Orphaned uint8
-	Pad      [3]uint8
+	_         structs.HostLayout
+	NextHead  [256]int8
+	X         requestsExchange
+	Response  [64]int8
+	Request   [256]int8
+	NextStart uint64
+	NextN     uint64
+	NextMark  uint32
+	NextLen   uint32
+	Shipped   uint64
+	Lock      uint32
+	Gen       uint32
+	Sent      uint32
+	Mark      uint32
+	On        uint8
+	State     uint8
+	Tcp       uint8
+	Guesses   uint8
+	Orphaned  uint8
+	Slack     [203]uint8
 }
 
 type requestsException struct {
@@ -50,24 +47,26 @@ type requestsExchange struct {
 	_           structs.HostLayout
 	Cookie      uint64
 	Birth       uint64
-	Tgid        uint32
-	Seq         uint32
 	Start       uint64
 	First       uint64
 	Last        uint64
 	In          uint64
 	Out         uint64
+	Tgid        uint32
+	Seq         uint32
+	Netns       uint32
+	Far         uint32
+	Kind        uint8
 	Role        uint8
-	Flags       uint8
+	Flags       uint16
 	Family      uint16
 	RequestLen  uint16
 	ResponseLen uint16
+	Room        uint16
 	Lport       uint16
 	Rport       uint16
-	Pad         uint32
 	Laddr       [16]uint8
 	Raddr       [16]uint8
-	Response    [64]int8
 }
 
 type requestsOpen struct {
