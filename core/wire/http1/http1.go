@@ -48,22 +48,28 @@ func (r *Request) Parse(b []byte) bool {
 		return false
 	}
 	line, rest, whole := cutLine(b[n:])
+	if !r.line(method, line, whole) {
+		return false
+	}
+	if whole {
+		r.headers(rest, len(b)-len(rest), r)
+	}
+	return true
+}
+
+// line reads what follows the method on the request line; whole is false when
+// the line was cut.
+func (r *Request) line(method string, line []byte, whole bool) bool {
 	target, version, spaced := bytes.Cut(line, space)
 	if whole {
 		if !spaced || !r.version(version) {
 			return false
 		}
-	} else if spaced && !bytes.HasPrefix([]byte("HTTP/1."), version[:min(len(version), 7)]) {
-		return false
-	}
-	if !r.target(method, target, !spaced && !whole) {
+	} else if spaced && !isPrefix(version[:min(len(version), 7)], "HTTP/1.") && len(version) > 0 {
 		return false
 	}
 	r.Method = method
-	if whole {
-		r.headers(rest, len(b)-len(rest), r)
-	}
-	return true
+	return r.target(method, target, !spaced && !whole)
 }
 
 // Parse reads a status line and its headers from b and reports whether it is one.
@@ -176,6 +182,7 @@ func (r *Request) target(method string, t []byte, cut bool) bool {
 // withoutUser drops "user:password@" of an authority.
 func withoutUser(b []byte) []byte { return b[bytes.LastIndexByte(b, '@')+1:] }
 
+// isPrefix reports whether one of the strings begins with b.
 func isPrefix(b []byte, of ...string) bool {
 	for _, s := range of {
 		if len(b) <= len(s) && s[:len(b)] == string(b) {

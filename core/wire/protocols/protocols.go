@@ -3,6 +3,7 @@ package protocols
 
 import (
 	"vitals/core/wire"
+	"vitals/core/wire/http1"
 	"vitals/core/wire/redis"
 )
 
@@ -10,6 +11,7 @@ import (
 // under core/wire and a line here.
 func List() []*wire.Protocol {
 	return []*wire.Protocol{
+		&http1.Protocol,
 		&redis.Protocol,
 	}
 }
