@@ -30,6 +30,9 @@ type Snapshot struct {
 	Push      []*PushRow // one for each destination
 	Calls     []CallRow  // the calls that vitals itself makes, by operation
 	Machine   []Value    // samples of the whole machine
+	// Integrations are the servers that are asked for what they know of themselves,
+	// and those that could be, by id.
+	Integrations []*IntegrationRow
 
 	Totals  Totals
 	Toggles *Toggles

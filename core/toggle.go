@@ -104,4 +104,5 @@ type Intent struct {
 	Key    ToggleKey
 	Choice Choice
 	Unit   string
+	Login  *Login // of IntentIntegrationLogin
 }

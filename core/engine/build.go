@@ -31,6 +31,7 @@ type output struct {
 	edgeRows    []*core.EdgeRow
 	units       []*core.UnitRow
 	push        []*core.PushRow
+	asked       []*core.IntegrationRow
 	machine     []core.Value
 }
 
@@ -59,7 +60,7 @@ func (s *state) build(full bool) *core.Snapshot {
 		Seq: s.seq, At: s.now, Started: s.started, Window: s.now.Sub(s.started),
 		Host: s.cfg.Host, Self: s.self.build(s), Kinds: s.cfg.Kinds, Toggles: s.toggles,
 		Processes: o.procRows, Services: o.serviceRows, Requests: o.requestRows, Retired: o.retiredRows,
-		Edges: o.edgeRows, Units: o.units, Push: o.push, Machine: o.machine,
+		Edges: o.edgeRows, Units: o.units, Push: o.push, Machine: o.machine, Integrations: o.asked,
 		Calls: s.self.calls, Programs: s.self.programs, Events: s.events.newest(), Totals: s.totals.build(s, full),
 	}
 }
@@ -305,5 +306,8 @@ func (s *state) buildUnits() {
 		o.push = slices.SortedFunc(maps.Values(s.pushes), func(a, b *core.PushRow) int {
 			return strings.Compare(a.Destination, b.Destination)
 		})
+	}
+	if o.asked == nil {
+		o.asked = slices.SortedFunc(maps.Values(s.asked), func(a, b *core.IntegrationRow) int { return strings.Compare(a.ID, b.ID) })
 	}
 }

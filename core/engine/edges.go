@@ -3,10 +3,7 @@ package engine
 import (
 	"cmp"
 	"math"
-	"net/netip"
 	"slices"
-	"strconv"
-	"strings"
 
 	"vitals/core"
 	"vitals/core/metric"
@@ -14,6 +11,9 @@ import (
 
 // outside is where requests come from that no watched client made.
 const outside = "outside"
+
+// maxEdges is how many edges are kept, those that nobody uses any more included.
+const maxEdges = 4096
 
 type edgeKey struct {
 	from         *service
@@ -25,8 +25,15 @@ type edge struct {
 	edgeKey
 	count, errors uint64
 	rate          metric.Rates
-	window        metric.Window
-	users         int // series that count here
+	window        *metric.Window // nil while nothing was asked lately
+	last          int64
+}
+
+// link is how a series counts in an edge, and how much of the edge is its own.
+type link struct {
+	edge          *edge
+	far           core.ProcKey // the process at the other end, zero unknown
+	count, errors uint64
 }
 
 func (e *edge) observe(at int64, pt metric.Point, n uint32, failed, timed bool) {
@@ -36,38 +43,93 @@ func (e *edge) observe(at int64, pt metric.Point, n uint32, failed, timed bool) 
 	}
 	e.rate.Observe(at, n)
 	if timed {
+		if e.window == nil {
+			e.window = &metric.Window{}
+		}
 		e.window.Observe(at, pt, uint64(n))
 	}
+	e.last = max(e.last, at)
 }
 
-// connect finds the edge of a series of client requests.
+// observe counts a request in the edge of its series. The first process that is
+// known at the other end tells who it was all along; another one changes where
+// it leads from here on.
+func (s *state) observeEdge(se *series, r *core.Request, at int64, pt metric.Point, n uint32, timed bool) {
+	if r.PeerProc != (core.ProcKey{}) && r.PeerProc != se.far {
+		known := se.far != (core.ProcKey{})
+		if !known {
+			s.disconnect(se)
+		}
+		se.far = r.PeerProc
+		s.connect(se)
+	}
+	if se.edge == nil {
+		s.connect(se)
+	}
+	if se.edge == nil {
+		return
+	}
+	se.link.count += uint64(n)
+	if r.Failed {
+		se.link.errors += uint64(n)
+	}
+	se.edge.observe(at, pt, n, r.Failed, timed)
+}
+
+// connect finds the edge of a series and gives it what the series has counted.
 func (s *state) connect(se *series) {
-	key := edgeKey{from: se.svc, to: s.peerName(se), protocol: se.protocol}
-	e := s.edges[key]
+	edges, key := s.edges, edgeKey{from: se.svc, protocol: se.protocol}
+	if se.role == core.RoleServer {
+		edges, key.from, key.to = s.asked, s.farService(se.far), se.svc.name
+		if key.from == nil {
+			return
+		}
+	} else {
+		key.to = s.peerName(se)
+	}
+	e := edges[key]
 	if e == nil {
+		s.makeRoom(edges)
 		e = &edge{edgeKey: key}
-		s.edges[key] = e
+		edges[key] = e
 	}
-	e.users++
-	e.count += se.count
-	if se.failed {
-		e.errors += se.count
+	if se.edge == nil {
+		e.count += se.link.count
+		e.errors += se.link.errors
+	} else if se.edge != e {
+		se.link.count, se.link.errors = 0, 0
 	}
+	e.last = max(e.last, se.last)
 	se.edge = e
 }
 
-// disconnect takes back what connect and the requests since counted.
+// disconnect takes back what a series has counted in its edge.
 func (s *state) disconnect(se *series) {
 	e := se.edge
 	if e == nil {
 		return
 	}
-	e.users--
-	e.count -= min(e.count, se.count)
-	if se.failed {
-		e.errors -= min(e.errors, se.count)
-	}
+	e.count -= min(e.count, se.link.count)
+	e.errors -= min(e.errors, se.link.errors)
 	se.edge = nil
+	if e.count == 0 {
+		delete(s.edges, e.edgeKey)
+		delete(s.asked, e.edgeKey)
+	}
+}
+
+// makeRoom forgets the edge that was used longest ago when there are too many.
+func (s *state) makeRoom(edges map[edgeKey]*edge) {
+	if len(edges) < maxEdges {
+		return
+	}
+	var oldest *edge
+	for _, e := range edges {
+		if oldest == nil || e.last < oldest.last {
+			oldest = e
+		}
+	}
+	delete(edges, oldest.edgeKey)
 }
 
 // reconnect looks again who the peers are, after listeners came or went.
@@ -86,129 +148,93 @@ func (s *state) reconnect() {
 	}
 }
 
-// peerName names the peer of a series: the local service that listens there,
-// else the peer as the client called it.
-func (s *state) peerName(se *series) string {
-	if se.peer == "" || se.peer == other {
-		return outside
-	}
-	host, port := splitPeer(se.peer, se.tls)
-	listening := s.ports[port]
-	if len(listening) == 0 {
-		return se.peer
-	}
-	addr, err := netip.ParseAddr(host)
-	local := err != nil && (host == "localhost" || host == s.cfg.Host.Name) || addr.IsLoopback()
-	for _, p := range listening {
-		if p.info.Service == "" {
-			continue
+// forgetEdges forgets what began at a service, and what servers know of it.
+func (s *state) forgetEdges(svc *service) {
+	for _, edges := range []map[edgeKey]*edge{s.edges, s.asked} {
+		for key := range edges {
+			if key.from == svc {
+				delete(edges, key)
+			}
 		}
-		if addr.IsLoopback() && differ(se.proc, p) {
-			continue
-		}
-		for _, l := range p.info.Listeners {
-			bound, err := netip.ParseAddrPort(l.Address)
-			if err != nil || bound.Port() != port || l.Network != "tcp" {
+	}
+}
+
+// hop is an edge without its protocol's client.
+type hop struct{ from, to, protocol string }
+
+// buildEdges renders who calls whom: as the clients tell it, and as servers do of
+// clients that are not watched. What a service answered beyond that came from
+// outside.
+func (s *state) buildEdges() []*core.EdgeRow {
+	rows := make([]*core.EdgeRow, 0, len(s.edges))
+	byHop := make(map[hop]*core.EdgeRow, len(s.edges))
+	inside := map[[2]string]*core.EdgeRow{} // by service and protocol: what is known to come from here
+	for _, edges := range []map[edgeKey]*edge{s.edges, s.asked} {
+		for key, e := range edges {
+			at := hop{key.from.name, key.to, key.protocol}
+			if e.count == 0 || byHop[at] != nil {
 				continue
 			}
-			if bound.Addr().Unmap() == addr.Unmap() || local && (bound.Addr().IsUnspecified() || bound.Addr().IsLoopback()) {
-				return p.info.Service
+			row := s.buildEdge(e)
+			byHop[at] = row
+			rows = append(rows, row)
+			in := inside[[2]string{key.to, key.protocol}]
+			if in == nil {
+				in = &core.EdgeRow{}
+				inside[[2]string{key.to, key.protocol}] = in
 			}
+			in.Count += e.count
+			in.Errors += e.errors
+			in.Rate += row.Rate
 		}
-	}
-	return se.peer
-}
-
-// differ reports whether two processes are known to be in different network namespaces.
-func differ(a, b *process) bool {
-	return a != nil && a.info.NetNS != 0 && b.info.NetNS != 0 && a.info.NetNS != b.info.NetNS
-}
-
-// splitPeer parses "host", "host:port" or "[v6]:port".
-func splitPeer(peer string, tls bool) (host string, port uint16) {
-	port = 80
-	if tls {
-		port = 443
-	}
-	host = peer
-	if i := strings.LastIndexByte(peer, ':'); i >= 0 && (peer[0] == '[' || strings.IndexByte(peer, ':') == i) {
-		if n, err := strconv.ParseUint(peer[i+1:], 10, 16); err == nil {
-			host, port = peer[:i], uint16(n)
-		}
-	}
-	return strings.Trim(host, "[]"), port
-}
-
-func (s *state) addListeners(p *process) {
-	for _, l := range p.info.Listeners {
-		if a, err := netip.ParseAddrPort(l.Address); err == nil && l.Network == "tcp" && !slices.Contains(s.ports[a.Port()], p) {
-			s.ports[a.Port()] = append(s.ports[a.Port()], p)
-			s.portsAt = true
-		}
-	}
-}
-
-func (s *state) dropListeners(p *process) {
-	for _, l := range p.info.Listeners {
-		a, err := netip.ParseAddrPort(l.Address)
-		if err != nil || l.Network != "tcp" {
-			continue
-		}
-		left := slices.DeleteFunc(s.ports[a.Port()], func(q *process) bool { return q == p })
-		if s.ports[a.Port()] = left; len(left) == 0 {
-			delete(s.ports, a.Port())
-		}
-		s.portsAt = true
-	}
-}
-
-// buildEdges renders who calls whom. What a service answered and no watched
-// client asked came from outside.
-func (s *state) buildEdges() []*core.EdgeRow {
-	var rows []*core.EdgeRow
-	inside := map[[2]string]*core.EdgeRow{} // by service and protocol: what local clients asked
-	for key, e := range s.edges {
-		if e.users == 0 {
-			delete(s.edges, key)
-			continue
-		}
-		row := &core.EdgeRow{From: key.from.name, To: key.to, Protocol: key.protocol, Count: e.count, Errors: e.errors}
-		row.Rate = e.rate.PerSecond(s.mono, s.startedMono)
-		e.window.Recent(s.mono, &s.scratch)
-		row.P99 = s.scratch.Quantile(.99)
-		rows = append(rows, row)
-		in := inside[[2]string{key.to, key.protocol}]
-		if in == nil {
-			in = &core.EdgeRow{}
-			inside[[2]string{key.to, key.protocol}] = in
-		}
-		in.Count += e.count
-		in.Errors += e.errors
-		in.Rate += row.Rate
 	}
 	for name, svc := range s.services {
-		if svc.row == nil {
-			continue
-		}
-		for _, sp := range svc.spoken {
-			row := &core.EdgeRow{From: outside, To: name, Protocol: sp.protocol, Count: sp.count, Errors: sp.errors, Rate: svc.row.Server.Rate, P99: svc.row.Server.P99}
-			if in := inside[[2]string{name, sp.protocol}]; in != nil {
-				// Client and server are told at different moments: a few more are
-				// not a caller of its own.
-				if sp.count <= in.Count+in.Count/20 {
-					continue
-				}
-				row.Count -= in.Count
-				row.Errors -= min(row.Errors, in.Errors)
-				row.Rate, row.P99 = max(0, row.Rate-in.Rate), math.NaN()
-			}
-			if row.Count > 0 {
-				rows = append(rows, row)
-			}
+		if svc.row != nil {
+			rows = svc.fromOutside(name, inside, rows)
 		}
 	}
 	slices.SortFunc(rows, func(a, b *core.EdgeRow) int {
 		return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To), cmp.Compare(a.Protocol, b.Protocol))
 	})
+	return rows
+}
+
+func (s *state) buildEdge(e *edge) *core.EdgeRow {
+	row := &core.EdgeRow{
+		From: e.from.name, To: e.to, Protocol: e.protocol, Count: e.count, Errors: e.errors,
+		Rate: e.rate.PerSecond(s.mono, s.startedMono), P50: math.NaN(), P99: math.NaN(),
+		Last: s.wall(e.last), Outside: s.services[e.to] == nil,
+	}
+	if e.window != nil {
+		e.window.Recent(s.mono, &s.scratch)
+		row.P50, row.P99 = s.scratch.Quantile(.5), s.scratch.Quantile(.99)
+		if e.window.Quiet(s.mono) {
+			e.window = nil
+		}
+	}
+	return row
+}
+
+// fromOutside adds what a service answered and nobody here asked.
+func (svc *service) fromOutside(name string, inside map[[2]string]*core.EdgeRow, rows []*core.EdgeRow) []*core.EdgeRow {
+	for _, sp := range svc.spoken {
+		row := &core.EdgeRow{
+			From: outside, To: name, Protocol: sp.protocol, Count: sp.count, Errors: sp.errors, Outside: true,
+			Rate: svc.row.Server.Rate, P50: svc.row.Server.P50, P99: svc.row.Server.P99, Last: svc.lastAsked,
+		}
+		if in := inside[[2]string{name, sp.protocol}]; in != nil {
+			// Client and server are told at different moments: a few more are
+			// not a caller of its own.
+			if sp.count <= in.Count+in.Count/20 {
+				continue
+			}
+			row.Count -= in.Count
+			row.Errors -= min(row.Errors, in.Errors)
+			row.Rate, row.P50, row.P99 = max(0, row.Rate-in.Rate), math.NaN(), math.NaN()
+		}
+		if row.Count > 0 {
+			rows = append(rows, row)
+		}
+	}
 	return rows
 }

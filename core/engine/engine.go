@@ -29,6 +29,10 @@ type Config struct {
 	Kinds []core.KindRow
 	// Programs lists our kernel programs with their counters; may be nil.
 	Programs func() []core.Program
+	// Serves is told of the protocols that a process is seen to answer, of each at
+	// least once and at most once a series. It is called on the engine's goroutine
+	// and must not block. May be nil.
+	Serves func(core.ProcKey, string)
 	// Calls lists the calls that vitals itself makes; may be nil.
 	Calls func() []core.CallRow
 	// Grace is how long an ended process with counts stays visible; default 5 min.
@@ -237,6 +241,9 @@ func (cfg *Config) fill() {
 	}
 	if cfg.Own == nil {
 		cfg.Own = ownUsage
+	}
+	if cfg.Serves == nil {
+		cfg.Serves = func(core.ProcKey, string) {}
 	}
 	if cfg.Programs == nil {
 		cfg.Programs = func() []core.Program { return nil }

@@ -120,6 +120,16 @@ func (e *Engine) Toggles(t *core.Toggles) { e.put(call(func(s *state) { s.setTog
 // Push tells the state of a destination.
 func (e *Engine) Push(p core.PushRow) { e.put(call(func(s *state) { s.push(p) })) }
 
+// Integration tells what is known of an integration, new or changed.
+func (e *Engine) Integration(r core.IntegrationRow) {
+	e.put(call(func(s *state) { s.integration(r) }))
+}
+
+// IntegrationGone forgets an integration.
+func (e *Engine) IntegrationGone(id string) {
+	e.put(call(func(s *state) { s.integrationGone(id) }))
+}
+
 // Kinds replaces the list of kinds of instrumentation, in display order.
 func (e *Engine) Kinds(k []core.KindRow) { e.put(call(func(s *state) { s.setKinds(k) })) }
 

@@ -119,8 +119,11 @@ func (s *state) newSeries(p *process, key seriesKey, n uint32) *series {
 	se.svc.live++
 	s.series++
 	s.out.freshSeries = append(s.out.freshSeries, se)
-	if folded.role == core.RoleClient {
+	switch folded.role {
+	case core.RoleClient:
 		s.connect(se)
+	case core.RoleServer:
+		s.cfg.Serves(p.ProcKey, folded.protocol)
 	}
 	return se
 }

@@ -40,6 +40,7 @@ type state struct {
 
 	units   map[string]*core.UnitRow
 	pushes  map[string]*core.PushRow
+	asked   map[string]*core.IntegrationRow
 	machine []value
 	events  eventLog
 	toggles *core.Toggles
@@ -64,6 +65,7 @@ func newState(cfg Config) *state {
 		edges:    map[edgeKey]*edge{},
 		units:    map[string]*core.UnitRow{},
 		pushes:   map[string]*core.PushRow{},
+		asked:    map[string]*core.IntegrationRow{},
 	}
 	s.startedMono = cfg.Mono()
 	s.sampleClock()
@@ -150,6 +152,24 @@ func (s *state) push(p core.PushRow) {
 	s.pushes[p.Destination] = &p
 	s.out.push = nil
 	s.urgent = true
+}
+
+// integration takes a row; new figures alone wait for the next tick.
+func (s *state) integration(r core.IntegrationRow) {
+	old := s.asked[r.ID]
+	if old == nil || old.State != r.State || old.Health != r.Health || old.Message != r.Message || old.Runs == 0 {
+		s.urgent = true
+	}
+	s.asked[r.ID] = &r
+	s.out.asked = nil
+}
+
+func (s *state) integrationGone(id string) {
+	if s.asked[id] != nil {
+		delete(s.asked, id)
+		s.out.asked = nil
+		s.urgent = true
+	}
 }
 
 func (s *state) setNotice(text string, others []int32) {
