@@ -77,7 +77,7 @@ func (r *Rule) matcher(s string) (rest string, err error) {
 	}
 	m := Matcher{Op: op, Value: value}
 	if _, err := m.compile(); err != nil {
-		return "", fmt.Errorf("label %s: %w", label, err)
+		return "", fmt.Errorf("label %s: %s", label, core.Clean(err.Error(), 200))
 	}
 	if label == "__name__" {
 		if r.Family != nil {
