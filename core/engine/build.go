@@ -31,7 +31,7 @@ type output struct {
 	edgeRows    []*core.EdgeRow
 	units       []*core.UnitRow
 	push        []*core.PushRow
-	asked       []*core.IntegrationRow
+	servers     []*core.IntegrationRow
 	machine     []core.Value
 }
 
@@ -60,7 +60,7 @@ func (s *state) build(full bool) *core.Snapshot {
 		Seq: s.seq, At: s.now, Started: s.started, Window: s.now.Sub(s.started),
 		Host: s.cfg.Host, Self: s.self.build(s), Kinds: s.cfg.Kinds, Toggles: s.toggles,
 		Processes: o.procRows, Services: o.serviceRows, Requests: o.requestRows, Retired: o.retiredRows,
-		Edges: o.edgeRows, Units: o.units, Push: o.push, Machine: o.machine, Integrations: o.asked,
+		Edges: o.edgeRows, Units: o.units, Push: o.push, Machine: o.machine, Integrations: o.servers,
 		Calls: s.self.calls, Programs: s.self.programs, Events: s.events.newest(), Totals: s.totals.build(s, full),
 	}
 }
@@ -73,11 +73,14 @@ func compareSeries(a, b *series) int {
 	if c := cmp.Or(
 		strings.Compare(a.svc.name, b.svc.name), cmp.Compare(a.role, b.role), strings.Compare(a.protocol, b.protocol),
 		strings.Compare(a.method, b.method), strings.Compare(a.route, b.route), cmp.Compare(a.status, b.status),
-		strings.Compare(a.peer, b.peer), strings.Compare(a.err, b.err)); c != 0 {
+		strings.Compare(a.peer, b.peer), strings.Compare(a.code, b.code), strings.Compare(a.err, b.err)); c != 0 {
 		return c
 	}
 	if a.tls != b.tls {
 		return map[bool]int{true: 1, false: -1}[a.tls]
+	}
+	if a.stream != b.stream {
+		return map[bool]int{true: 1, false: -1}[a.stream]
 	}
 	if a.proc == nil || b.proc == nil {
 		return 0
@@ -150,7 +153,7 @@ func (s *state) buildRequests() {
 func (se *series) build(s *state) *core.RequestRow {
 	row := &core.RequestRow{
 		Service: se.svc.name, Role: se.role, Protocol: se.protocol, Peer: se.peer, TLS: se.tls,
-		Method: se.method, Route: se.route, Status: int(se.status), Error: se.err, Failed: se.failed,
+		Method: se.method, Route: se.route, Status: int(se.status), Code: se.code, Error: se.err, Failed: se.failed, Stream: se.stream,
 		Count: se.count, Partial: se.partial, BytesIn: se.in, BytesOut: se.out,
 		Rate: se.rate.PerSecond(s.mono, s.startedMono), Last: s.wall(se.last),
 	}
@@ -307,7 +310,7 @@ func (s *state) buildUnits() {
 			return strings.Compare(a.Destination, b.Destination)
 		})
 	}
-	if o.asked == nil {
-		o.asked = slices.SortedFunc(maps.Values(s.asked), func(a, b *core.IntegrationRow) int { return strings.Compare(a.ID, b.ID) })
+	if o.servers == nil {
+		o.servers = slices.SortedFunc(maps.Values(s.servers), func(a, b *core.IntegrationRow) int { return strings.Compare(a.ID, b.ID) })
 	}
 }

@@ -36,11 +36,13 @@ type state struct {
 	services map[string]*service
 	series   int // live and retired
 	folded   uint64
-	edges    map[edgeKey]*edge
+	edges    map[edgeKey]*edge // as clients tell of them
+	asked    map[edgeKey]*edge // as servers do
+	awaited  map[core.ProcKey]struct{}
 
 	units   map[string]*core.UnitRow
 	pushes  map[string]*core.PushRow
-	asked   map[string]*core.IntegrationRow
+	servers map[string]*core.IntegrationRow // integrations, by id
 	machine []value
 	events  eventLog
 	toggles *core.Toggles
@@ -63,9 +65,11 @@ func newState(cfg Config) *state {
 		ports:    map[uint16][]*process{},
 		services: map[string]*service{},
 		edges:    map[edgeKey]*edge{},
+		asked:    map[edgeKey]*edge{},
+		awaited:  map[core.ProcKey]struct{}{},
 		units:    map[string]*core.UnitRow{},
 		pushes:   map[string]*core.PushRow{},
-		asked:    map[string]*core.IntegrationRow{},
+		servers:  map[string]*core.IntegrationRow{},
 	}
 	s.startedMono = cfg.Mono()
 	s.sampleClock()
@@ -156,18 +160,18 @@ func (s *state) push(p core.PushRow) {
 
 // integration takes a row; new figures alone wait for the next tick.
 func (s *state) integration(r core.IntegrationRow) {
-	old := s.asked[r.ID]
+	old := s.servers[r.ID]
 	if old == nil || old.State != r.State || old.Health != r.Health || old.Message != r.Message || old.Runs == 0 {
 		s.urgent = true
 	}
-	s.asked[r.ID] = &r
-	s.out.asked = nil
+	s.servers[r.ID] = &r
+	s.out.servers = nil
 }
 
 func (s *state) integrationGone(id string) {
-	if s.asked[id] != nil {
-		delete(s.asked, id)
-		s.out.asked = nil
+	if s.servers[id] != nil {
+		delete(s.servers, id)
+		s.out.servers = nil
 		s.urgent = true
 	}
 }
