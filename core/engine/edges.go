@@ -80,7 +80,7 @@ func (s *state) observeEdge(se *series, r *core.Request, at int64, pt metric.Poi
 func (s *state) connect(se *series) {
 	edges, key := s.edges, edgeKey{from: se.svc, protocol: se.protocol}
 	if se.role == core.RoleServer {
-		edges, key.from, key.to = s.asked, s.farService(se.far), se.svc.name
+		edges, key.from, key.to = s.heard, s.farService(se.far), se.svc.name
 		if key.from == nil {
 			return
 		}
@@ -114,7 +114,7 @@ func (s *state) disconnect(se *series) {
 	se.edge = nil
 	if e.count == 0 {
 		delete(s.edges, e.edgeKey)
-		delete(s.asked, e.edgeKey)
+		delete(s.heard, e.edgeKey)
 	}
 }
 
@@ -140,7 +140,7 @@ func (s *state) reconnect() {
 	s.portsAt = false
 	for _, p := range s.procs {
 		for _, se := range p.series {
-			if se.role == core.RoleClient && (se.edge == nil || se.edge.to != s.peerName(se)) {
+			if s.misled(se) {
 				s.disconnect(se)
 				s.connect(se)
 			}
@@ -148,9 +148,18 @@ func (s *state) reconnect() {
 	}
 }
 
+// misled reports whether a series counts in another edge than it should.
+func (s *state) misled(se *series) bool {
+	if se.role == core.RoleClient {
+		return se.edge == nil || se.edge.to != s.peerName(se)
+	}
+	from := s.farService(se.far)
+	return from != nil && (se.edge == nil || se.edge.from != from)
+}
+
 // forgetEdges forgets what began at a service, and what servers know of it.
 func (s *state) forgetEdges(svc *service) {
-	for _, edges := range []map[edgeKey]*edge{s.edges, s.asked} {
+	for _, edges := range []map[edgeKey]*edge{s.edges, s.heard} {
 		for key := range edges {
 			if key.from == svc {
 				delete(edges, key)
@@ -159,7 +168,7 @@ func (s *state) forgetEdges(svc *service) {
 	}
 }
 
-// hop is an edge without its protocol's client.
+// hop is an edge as it is shown.
 type hop struct{ from, to, protocol string }
 
 // buildEdges renders who calls whom: as the clients tell it, and as servers do of
@@ -169,7 +178,7 @@ func (s *state) buildEdges() []*core.EdgeRow {
 	rows := make([]*core.EdgeRow, 0, len(s.edges))
 	byHop := make(map[hop]*core.EdgeRow, len(s.edges))
 	inside := map[[2]string]*core.EdgeRow{} // by service and protocol: what is known to come from here
-	for _, edges := range []map[edgeKey]*edge{s.edges, s.asked} {
+	for _, edges := range []map[edgeKey]*edge{s.edges, s.heard} {
 		for key, e := range edges {
 			at := hop{key.from.name, key.to, key.protocol}
 			if e.count == 0 || byHop[at] != nil {
@@ -188,9 +197,9 @@ func (s *state) buildEdges() []*core.EdgeRow {
 			in.Rate += row.Rate
 		}
 	}
-	for name, svc := range s.services {
+	for _, svc := range s.services {
 		if svc.row != nil {
-			rows = svc.fromOutside(name, inside, rows)
+			rows = s.fromOutside(svc, inside, rows)
 		}
 	}
 	slices.SortFunc(rows, func(a, b *core.EdgeRow) int {
@@ -216,11 +225,16 @@ func (s *state) buildEdge(e *edge) *core.EdgeRow {
 }
 
 // fromOutside adds what a service answered and nobody here asked.
-func (svc *service) fromOutside(name string, inside map[[2]string]*core.EdgeRow, rows []*core.EdgeRow) []*core.EdgeRow {
-	for _, sp := range svc.spoken {
+func (s *state) fromOutside(svc *service, inside map[[2]string]*core.EdgeRow, rows []*core.EdgeRow) []*core.EdgeRow {
+	name := svc.name
+	for i := range svc.spoken {
+		sp := &svc.spoken[i]
 		row := &core.EdgeRow{
 			From: outside, To: name, Protocol: sp.protocol, Count: sp.count, Errors: sp.errors, Outside: true,
-			Rate: svc.row.Server.Rate, P50: svc.row.Server.P50, P99: svc.row.Server.P99, Last: svc.lastAsked,
+			Rate: sp.rate.PerSecond(s.mono, s.startedMono), P50: math.NaN(), P99: math.NaN(), Last: s.wall(sp.last),
+		}
+		if len(svc.spoken) == 1 {
+			row.P50, row.P99 = svc.row.Server.P50, svc.row.Server.P99
 		}
 		if in := inside[[2]string{name, sp.protocol}]; in != nil {
 			// Client and server are told at different moments: a few more are

@@ -126,6 +126,7 @@ func (s *state) join(p *process, info *core.Process) {
 	from := p.svc
 	p.svc = to
 	to.add(p)
+	s.arrived(p)
 	if from == nil {
 		return
 	}

@@ -12,18 +12,19 @@ const other = "other"
 type seriesKey struct {
 	// svc is the service that they are counted for: what a process did before it
 	// changed its service stays with the old one.
-	svc                                *service
-	method, route, peer, protocol, err string
-	status                             int32
-	role                               core.Role
-	tls, failed                        bool
+	svc                                      *service
+	method, route, peer, protocol, code, err string
+
+	status              int32
+	role                core.Role
+	tls, failed, stream bool
 }
 
 // series counts equal requests of one process, or of a service's retired ones.
 type series struct {
 	seriesKey
 	proc *process // nil once retired
-	edge *edge    // of client requests
+	link
 
 	count, partial, in, out uint64
 	duration                metric.Durations
@@ -50,8 +51,8 @@ func (s *state) request(r *core.Request, now int64) {
 		svc = s.belong(p)
 	}
 	key := seriesKey{
-		svc: svc, method: r.Method, route: r.Route, peer: r.Peer, protocol: r.Protocol, err: r.Error,
-		status: int32(r.Status), role: r.Role, tls: r.TLS, failed: r.Failed,
+		svc: svc, method: r.Method, route: r.Route, peer: r.Peer, protocol: r.Protocol, code: r.Code, err: r.Error,
+		status: int32(r.Status), role: r.Role, tls: r.TLS, failed: r.Failed, stream: r.Stream,
 	}
 	n := max(1, r.Count)
 	se := p.series[key]
@@ -62,15 +63,15 @@ func (s *state) request(r *core.Request, now int64) {
 	if r.Start <= 0 || at > now {
 		at = now
 	}
-	// Partial figures of which not even the duration is known are counted, but
-	// say nothing about latency.
-	timed := !r.Partial || r.Duration > 0
+	// Partial figures of which not even the duration is known are counted, but say
+	// nothing about latency. Nor do streams.
+	timed := !r.Stream && (!r.Partial || r.Duration > 0)
 	var pt metric.Point
 	if timed {
 		pt = metric.Of(r.Duration)
 		se.duration.Observe(pt, uint64(n))
 	}
-	if r.FirstByte > 0 {
+	if r.FirstByte > 0 && !r.Stream {
 		se.first.Observe(metric.Of(r.FirstByte), uint64(n))
 	}
 	se.count += uint64(n)
@@ -86,19 +87,22 @@ func (s *state) request(r *core.Request, now int64) {
 	p.touched = true
 	svc.touched = true
 
+	s.observeEdge(se, r, at, pt, n, timed)
+	if r.Role == core.RoleServer {
+		svc.speak(r.Protocol, at, n, r.Failed)
+	}
+	if !core.Recognised(r.Protocol) {
+		return
+	}
 	switch r.Role {
 	case core.RoleServer:
 		p.server.observe(at, pt, n, r.Failed, timed)
-		svc.speak(r.Protocol, n, r.Failed)
 		svc.server.observe(at, pt, n, r.Failed, timed)
 		s.totals.server.observe(at, pt, n, r.Failed, timed)
 	case core.RoleClient:
 		p.client.observe(at, pt, n, r.Failed, timed)
 		svc.client.observe(at, pt, n, r.Failed, timed)
 		s.totals.client.observe(at, pt, n, r.Failed, timed)
-		if se.edge != nil {
-			se.edge.observe(at, pt, n, r.Failed, timed)
-		}
 	}
 }
 
@@ -164,10 +168,7 @@ func (s *state) retireSeries(se *series) {
 	delete(se.proc.series, se.seriesKey)
 	se.svc.live--
 	s.out.lostSeries = true
-	if se.edge != nil {
-		se.edge.users--
-		se.edge = nil
-	}
+	se.link = link{}
 	into := se.svc.retired[se.seriesKey]
 	if into == nil && len(se.svc.retired) >= s.cfg.Limits.SeriesPerProcess {
 		se.method, se.route = other, other

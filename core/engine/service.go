@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"vitals/core"
+	"vitals/core/metric"
 )
 
 // service is a group of processes. Its counts are its own, not sums over living
@@ -31,6 +32,8 @@ type service struct {
 type spoken struct {
 	protocol      string
 	count, errors uint64
+	rate          metric.Rates
+	last          int64
 }
 
 // Limits of services without processes, which are kept for their counts.
@@ -66,21 +69,25 @@ func (svc *service) value(d *core.Desc, label string) *value {
 	return valueIn(&svc.values, d, label)
 }
 
-func (svc *service) speak(protocol string, n uint32, failed bool) {
+// speaks finds what the service answered in one protocol.
+func (svc *service) speaks(protocol string) *spoken {
 	for i := range svc.spoken {
 		if sp := &svc.spoken[i]; sp.protocol == protocol {
-			sp.count += uint64(n)
-			if failed {
-				sp.errors += uint64(n)
-			}
-			return
+			return sp
 		}
 	}
-	sp := spoken{protocol: protocol, count: uint64(n)}
+	svc.spoken = append(svc.spoken, spoken{protocol: protocol})
+	return &svc.spoken[len(svc.spoken)-1]
+}
+
+func (svc *service) speak(protocol string, at int64, n uint32, failed bool) {
+	sp := svc.speaks(protocol)
+	sp.count += uint64(n)
 	if failed {
-		sp.errors = uint64(n)
+		sp.errors += uint64(n)
 	}
-	svc.spoken = append(svc.spoken, sp)
+	sp.rate.Observe(at, n)
+	sp.last = max(sp.last, at)
 }
 
 // moveSpoken gives to what a series was counted for in from.
@@ -93,11 +100,12 @@ func moveSpoken(se *series, from, to *service) {
 			}
 		}
 	}
-	for n := se.count; n > 0; {
-		part := uint32(min(n, math.MaxUint32))
-		to.speak(se.protocol, part, se.failed)
-		n -= uint64(part)
+	sp := to.speaks(se.protocol)
+	sp.count += se.count
+	if se.failed {
+		sp.errors += se.count
 	}
+	sp.last = max(sp.last, se.last)
 }
 
 func (svc *service) hasCounts() bool {
@@ -131,6 +139,7 @@ func (s *state) forget(svc *service) {
 	s.series -= len(svc.retired)
 	s.out.retired = s.out.retired || len(svc.retired) > 0
 	delete(s.services, svc.name)
+	s.forgetEdges(svc)
 	s.out.services = nil
 }
 

@@ -37,7 +37,7 @@ type state struct {
 	series   int // live and retired
 	folded   uint64
 	edges    map[edgeKey]*edge // as clients tell of them
-	asked    map[edgeKey]*edge // as servers do
+	heard    map[edgeKey]*edge // as servers do
 	awaited  map[core.ProcKey]struct{}
 
 	units   map[string]*core.UnitRow
@@ -65,7 +65,7 @@ func newState(cfg Config) *state {
 		ports:    map[uint16][]*process{},
 		services: map[string]*service{},
 		edges:    map[edgeKey]*edge{},
-		asked:    map[edgeKey]*edge{},
+		heard:    map[edgeKey]*edge{},
 		awaited:  map[core.ProcKey]struct{}{},
 		units:    map[string]*core.UnitRow{},
 		pushes:   map[string]*core.PushRow{},
