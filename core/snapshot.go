@@ -30,6 +30,8 @@ type Snapshot struct {
 	Push      []*PushRow // one for each destination
 	Calls     []CallRow  // the calls that vitals itself makes, by operation
 	Machine   []Value    // samples of the whole machine
+	// Gateway is the one that runs in this process, nil when none does.
+	Gateway *GatewayRow
 	// Integrations are the servers that are asked for what they know of themselves,
 	// and those that could be, by id.
 	Integrations []*IntegrationRow
@@ -292,6 +294,36 @@ type PushRow struct {
 	Duration                              time.Duration
 	LastError                             string
 	Interval                              time.Duration
+}
+
+// MaxGatewayGroups is how many groups a GatewayRow lists.
+const MaxGatewayGroups = 500
+
+// GatewayRow is the gateway that receives pushes in this process.
+type GatewayRow struct {
+	Unit            string // id of its unit
+	Address         string // that it listens on
+	Store           string // "memory", or the directory
+	Groups, Series  int
+	Bytes           uint64         // of all groups, as kept in memory
+	Pushes, Refused uint64         // requests that were taken, that were not
+	LastError       string         // of the newest push that failed
+	LastFailed      time.Time      // when that was
+	StoreError      string         // why groups cannot be stored; empty when they can
+	Listed          []GatewayGroup // those pushed to last, at most MaxGatewayGroups, newest first
+	At              time.Time      // of these figures
+}
+
+// GatewayGroup is what was pushed under one grouping key.
+type GatewayGroup struct {
+	ID             string    // for Intent.Group; not for people
+	Labels         string    // {job="backup",instance="db-1"}
+	Pushed, Failed time.Time // zero: never
+	LastError      string    // of the push that failed last
+	Families       int
+	Series         int
+	Bytes          uint64
+	Expires        time.Time // zero: never
 }
 
 // Totals is the machine in a few numbers, with their recent past.

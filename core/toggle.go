@@ -95,6 +95,8 @@ const (
 	IntentInstrument   IntentOp = "instrument"
 	IntentPushNow      IntentOp = "push-now"
 	IntentReload       IntentOp = "reload" // read the configuration again
+	// IntentDeleteGroup removes Group from the gateway that runs in this process.
+	IntentDeleteGroup IntentOp = "delete-group"
 )
 
 // Intent is a wish of the user. It is carried out asynchronously; the result is

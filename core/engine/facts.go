@@ -120,6 +120,12 @@ func (e *Engine) Toggles(t *core.Toggles) { e.put(call(func(s *state) { s.setTog
 // Push tells the state of a destination.
 func (e *Engine) Push(p core.PushRow) { e.put(call(func(s *state) { s.push(p) })) }
 
+// Gateway tells the state of the gateway in this process.
+func (e *Engine) Gateway(g core.GatewayRow) { e.put(call(func(s *state) { s.gateway(&g) })) }
+
+// GatewayGone forgets it.
+func (e *Engine) GatewayGone() { e.put(call(func(s *state) { s.gateway(nil) })) }
+
 // Integration tells what is known of an integration, new or changed.
 func (e *Engine) Integration(r core.IntegrationRow) {
 	e.put(call(func(s *state) { s.integration(r) }))

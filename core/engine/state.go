@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"maps"
 	"math"
 	"time"
 
@@ -42,6 +43,7 @@ type state struct {
 
 	units   map[string]*core.UnitRow
 	pushes  map[string]*core.PushRow
+	receive *core.GatewayRow
 	servers map[string]*core.IntegrationRow // integrations, by id
 	machine []value
 	events  eventLog
@@ -138,6 +140,8 @@ func (s *state) unitGone(id string) {
 		s.instrVersion++
 		s.urgent = true
 	}
+	maps.DeleteFunc(s.pushes, func(_ string, p *core.PushRow) bool { return p.Unit == id })
+	s.out.push = nil
 }
 
 func (s *state) setToggles(t *core.Toggles) {
@@ -174,6 +178,11 @@ func (s *state) integrationGone(id string) {
 		s.out.servers = nil
 		s.urgent = true
 	}
+}
+
+func (s *state) gateway(g *core.GatewayRow) {
+	s.receive = g
+	s.urgent = true
 }
 
 func (s *state) setNotice(text string, others []int32) {
