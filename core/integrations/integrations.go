@@ -3,9 +3,14 @@
 // for the supervisor.
 package integrations
 
-import "vitals/core/integrations/kit"
+import (
+	"vitals/core/integrations/kit"
+	"vitals/core/integrations/redis"
+)
 
 // Kinds is the list of integrations, in the order of screens.
 func Kinds() []kit.Kind {
-	return []kit.Kind{}
+	return []kit.Kind{
+		redis.Kind(),
+	}
 }

@@ -27,8 +27,11 @@ func (e serverError) Error() string {
 	return "the server answers: " + core.Clean(string(e), core.MaxRoute)
 }
 
+// errProtocol says that what answers is no Redis, or a broken one.
+var errProtocol = errors.New("this is not the Redis protocol")
+
 // errTooLarge ends a connection: what follows cannot be told apart any more.
-var errTooLarge = errors.New("the answer is larger than any that INFO gives")
+var errTooLarge = fmt.Errorf("%w: the answer is larger than any that INFO gives", errProtocol)
 
 // conn is one connection that speaks RESP2. It is not safe for concurrent use.
 type conn struct {
@@ -70,7 +73,7 @@ func (c *conn) text(args ...string) ([]byte, error) {
 		return nil, err
 	}
 	if v.kind != '$' && v.kind != '+' {
-		return nil, fmt.Errorf("%q is no answer to %s", v.kind, args[0])
+		return nil, fmt.Errorf("%w: %q is no answer to %s", errProtocol, v.kind, args[0])
 	}
 	c.in = v.text
 	return v.text, nil
@@ -86,7 +89,7 @@ func (c *conn) number(args ...string) (int64, error) {
 		return 0, err
 	}
 	if v.kind != ':' {
-		return 0, fmt.Errorf("%q is no answer to %s", v.kind, args[0])
+		return 0, fmt.Errorf("%w: %q is no answer to %s", errProtocol, v.kind, args[0])
 	}
 	return v.number, nil
 }
@@ -101,7 +104,7 @@ func (c *conn) array(args ...string) ([]reply, error) {
 		return nil, err
 	}
 	if v.kind != '*' {
-		return nil, fmt.Errorf("%q is no answer to %s", v.kind, args[0])
+		return nil, fmt.Errorf("%w: %q is no answer to %s", errProtocol, v.kind, args[0])
 	}
 	return v.items, nil
 }
@@ -143,10 +146,10 @@ func readValue(r *bufio.Reader, buf []byte, budget *int, depth int) (reply, erro
 		return v, nil
 	case ':', '$', '*':
 		if v.number, err = strconv.ParseInt(string(line[1:]), 10, 64); err != nil {
-			return reply{}, fmt.Errorf("a length or number that is none: %q", core.Clean(string(line), 32))
+			return reply{}, fmt.Errorf("%w: a number that is none: %q", errProtocol, core.Clean(string(line), 32))
 		}
 	default:
-		return reply{}, fmt.Errorf("this is not the Redis protocol: %q", core.Clean(string(line), 32))
+		return reply{}, fmt.Errorf("%w: %q", errProtocol, core.Clean(string(line), 32))
 	}
 	switch {
 	case line[0] == '$':
@@ -179,7 +182,7 @@ func readBulk(r *bufio.Reader, buf []byte, v reply) (reply, error) {
 		}
 	}
 	if end := buf[v.number:]; end[0] != '\r' || end[1] != '\n' {
-		return reply{}, errors.New("a string that does not end where it says")
+		return reply{}, fmt.Errorf("%w: a string that does not end where it says", errProtocol)
 	}
 	v.text = buf[:v.number]
 	return v, nil
@@ -213,7 +216,7 @@ func readLine(r *bufio.Reader) ([]byte, error) {
 		return nil, unexpected(err)
 	}
 	if len(line) < 3 || line[len(line)-2] != '\r' {
-		return nil, fmt.Errorf("this is not the Redis protocol: %q", core.Clean(string(line), 32))
+		return nil, fmt.Errorf("%w: %q", errProtocol, core.Clean(string(line), 32))
 	}
 	return line[:len(line)-2], nil
 }

@@ -1,0 +1,274 @@
+// Package servertest starts real servers and exporters for the tests of
+// integrations, on free loopback ports and in directories of their own, and ends
+// them by their pids.
+package servertest
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Need finds a program. Without it a test is skipped for ordinary users, and
+// fails for root, for whom .ci/needs installs it.
+func Need(t testing.TB, program string) string {
+	t.Helper()
+	for _, dir := range []string{"/usr/lib/postgresql/15/bin", "/usr/sbin", "/usr/local/sbin", "/sbin"} {
+		if path := filepath.Join(dir, program); isFile(path) {
+			return path
+		}
+	}
+	path, err := exec.LookPath(program)
+	switch {
+	case err == nil:
+		return path
+	case os.Getuid() == 0:
+		t.Fatalf("%s is not installed: run .ci/needs", program)
+	default:
+		t.Skipf("needs %s: run .ci/needs as root", program)
+	}
+	return ""
+}
+
+func isFile(path string) bool {
+	i, err := os.Stat(path)
+	return err == nil && i.Mode().IsRegular()
+}
+
+// NeedRoot skips a test that must change users or read what others own.
+func NeedRoot(t testing.TB) {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("needs root")
+	}
+}
+
+// Port finds a free TCP port of the loopback.
+func Port(t testing.TB) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// Dir makes a directory for a server that runs as another user, "" for ours. It
+// has a short path, for the sake of Unix sockets.
+func Dir(t testing.TB, owner string) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/tmp", "vt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if uid, gid, ok := identity(t, owner); ok {
+		if err := os.Chown(dir, uid, gid); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func identity(t testing.TB, name string) (uid, gid int, ok bool) {
+	t.Helper()
+	if name == "" || os.Getuid() != 0 {
+		return 0, 0, false
+	}
+	u, err := user.Lookup(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	uid, _ = strconv.Atoi(u.Uid)
+	gid, _ = strconv.Atoi(u.Gid)
+	return uid, gid, true
+}
+
+// Write writes a file that everybody may read and returns its path.
+func Write(t testing.TB, dir, name, text string) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// Server is a program that a test runs. Its life ends with the test.
+type Server struct {
+	t    testing.TB
+	user string
+	env  []string
+	args []string
+	log  string
+	cmd  *exec.Cmd
+	done chan struct{}
+}
+
+// Start runs a program in its own process group, as the given user ("" is ours).
+func Start(t testing.TB, user string, args ...string) *Server {
+	return StartEnv(t, user, nil, args...)
+}
+
+// StartEnv is Start with additions to the environment.
+func StartEnv(t testing.TB, user string, env []string, args ...string) *Server {
+	t.Helper()
+	s := &Server{t: t, user: user, env: env, args: args, log: filepath.Join(t.TempDir(), filepath.Base(args[0])+".log")}
+	s.run()
+	t.Cleanup(s.Kill)
+	return s
+}
+
+func (s *Server) run() {
+	s.t.Helper()
+	log, err := os.OpenFile(s.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer log.Close()
+	s.cmd = exec.Command(s.args[0], s.args[1:]...)
+	s.cmd.Stdout, s.cmd.Stderr = log, log
+	s.cmd.Env = append(os.Environ(), s.env...)
+	s.cmd.Dir = "/"
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if uid, gid, ok := identity(s.t, s.user); ok {
+		s.cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+	}
+	if err := s.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	done := make(chan struct{})
+	s.done = done
+	go func(cmd *exec.Cmd) {
+		_ = cmd.Wait()
+		close(done)
+	}(s.cmd)
+}
+
+// PID is that of the program.
+func (s *Server) PID() int { return s.cmd.Process.Pid }
+
+// Kill ends the program and its children at once.
+func (s *Server) Kill() {
+	_ = syscall.Kill(-s.PID(), syscall.SIGKILL)
+	<-s.done
+}
+
+// Restart starts the program again after Kill.
+func (s *Server) Restart() {
+	s.t.Helper()
+	s.Kill()
+	s.run()
+}
+
+// Freeze stops the program and its children from running until Thaw.
+func (s *Server) Freeze() { _ = syscall.Kill(-s.PID(), syscall.SIGSTOP) }
+
+// Thaw lets them run again.
+func (s *Server) Thaw() { _ = syscall.Kill(-s.PID(), syscall.SIGCONT) }
+
+// Log is what the program has printed.
+func (s *Server) Log() string {
+	b, _ := os.ReadFile(s.log)
+	return string(b)
+}
+
+// Await waits for ready to return nil, for at most ten seconds.
+func (s *Server) Await(ready func() error) {
+	s.t.Helper()
+	var err error
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if err = ready(); err == nil {
+			return
+		}
+		select {
+		case <-s.done:
+			s.t.Fatalf("%s ended: %v\n%s", s.args[0], err, s.Log())
+		default:
+		}
+	}
+	s.t.Fatalf("%s: %v\n%s", s.args[0], err, s.Log())
+}
+
+// Listens waits until the program accepts connections.
+func (s *Server) Listens(network, address string) *Server {
+	s.t.Helper()
+	s.Await(func() error {
+		c, err := net.DialTimeout(network, address, time.Second)
+		if err == nil {
+			c.Close()
+		}
+		return err
+	})
+	return s
+}
+
+// Eventually waits for f to return nil, for at most limit.
+func Eventually(t testing.TB, limit time.Duration, f func() error) {
+	t.Helper()
+	err := errors.New("never asked")
+	for end := time.Now().Add(limit); time.Now().Before(end); time.Sleep(25 * time.Millisecond) {
+		if err = f(); err == nil {
+			return
+		}
+	}
+	t.Fatalf("not within %v: %v", limit, err)
+}
+
+// Run runs a command to its end and returns what it printed.
+func Run(t testing.TB, user string, args ...string) string {
+	t.Helper()
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Dir = "/"
+	if uid, gid, ok := identity(t, user); ok {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
+	}
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+// Loopback is the address of a port of the loopback.
+func Loopback(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
+
+// Answer listens, tells everybody who connects the same and hangs up after a
+// while. It returns its address.
+func Answer(t testing.TB, text string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				_, _ = c.Write([]byte(text))
+				_ = c.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
+				_, _ = c.Read(make([]byte, 1<<10))
+				time.Sleep(50 * time.Millisecond)
+			}()
+		}
+	}()
+	return l.Addr().String()
+}
