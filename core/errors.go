@@ -3,6 +3,7 @@ package core
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // ErrUnsupported is wrapped by errors that say that this kernel, machine or
@@ -15,6 +16,8 @@ type Remedied struct {
 	Remedy string
 	// Permanent errors are not retried: only a change from outside helps.
 	Permanent bool
+	// After is how long to wait at least before trying again, 0 says nothing.
+	After time.Duration
 }
 
 // Error gives "what happened (what to do)".
@@ -32,6 +35,15 @@ func (e *Remedied) Unwrap() error { return e.Err }
 func IsPermanent(err error) bool {
 	var r *Remedied
 	return errors.Is(err, ErrUnsupported) || (errors.As(err, &r) && r.Permanent)
+}
+
+// PauseAfter is the longest Remedied.After among the causes of err, 0 without one.
+func PauseAfter(err error) time.Duration {
+	var r *Remedied
+	if !errors.As(err, &r) {
+		return 0
+	}
+	return max(r.After, PauseAfter(r.Err))
 }
 
 // PanicError is a panic of foreign code that was caught and made an error.

@@ -222,9 +222,9 @@ func (a *actor) settle(e *ended, o order) {
 }
 
 // backOff waits before the next attempt: doubling, and jittered, so that units
-// that failed together do not come back together.
+// that failed together do not come back together; longer when the error asks for it.
 func (a *actor) backOff(why string, err error) {
-	wait := backoff(a.sup.cfg.Limits, a.fails, a.sup.cfg.Jitter())
+	wait := max(backoff(a.sup.cfg.Limits, a.fails, a.sup.cfg.Jitter()), core.PauseAfter(err))
 	a.next = time.Now().Add(wait)
 	a.become(change{to: core.PhaseBackoff, err: err, next: a.next,
 		why: fmt.Sprintf("%s; next try in %v", why, wait.Round(100*time.Millisecond))})
