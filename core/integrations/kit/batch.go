@@ -2,6 +2,7 @@ package kit
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -35,10 +36,13 @@ func NewBatch(at time.Time, limit, hint int) *Batch {
 		families: make([]core.Family, 0, hint), index: make(map[string]int, hint)}
 }
 
-// Add tells one value. values are those of m.Labels, in that order; an empty one
-// leaves its label out. What is not a plain string is made so (core.Clean).
+// Add tells one value; NaN, which means unknown, is left out. values are those of
+// m.Labels, in that order; an empty one leaves its label out. What is not a plain
+// string is made so (core.Clean).
 func (b *Batch) Add(m *Metric, v float64, values ...string) {
-	b.series(m, core.Series{V: v}, values)
+	if !math.IsNaN(v) {
+		b.series(m, core.Series{V: v}, values)
+	}
 }
 
 // AddHistogram tells a histogram, which must not be modified any more.
@@ -166,7 +170,10 @@ func (b *Batch) put(i int, s core.Series) {
 
 func byLabelName(x, y core.Label) int { return strings.Compare(x.Name, y.Name) }
 
-func bySeries(x, y core.Series) int { return slices.CompareFunc(x.Labels, y.Labels, byLabel) }
+func bySeries(x, y core.Series) int { return CompareLabels(x.Labels, y.Labels) }
+
+// CompareLabels orders sorted labels, as Result orders its series.
+func CompareLabels(x, y []core.Label) int { return slices.CompareFunc(x, y, byLabel) }
 
 func byLabel(x, y core.Label) int {
 	return cmp.Or(strings.Compare(x.Name, y.Name), strings.Compare(x.Value, y.Value))

@@ -19,7 +19,7 @@ import (
 // holds an S; they are values and never modified in place.
 type Kind struct {
 	Name, Title, Help, Docs, Grants string
-	Singleton, Ambient              bool
+	Singleton, Default, Ambient     bool
 	Interval                        time.Duration
 	MaxSeries                       int
 	Signs                           Signs
@@ -48,7 +48,7 @@ func New[S any](d Definition[S]) Kind {
 	}
 	digest(sha256.New(), reflect.ValueOf(new(S))) // settings that cannot be compared are found here
 	k := Kind{
-		Name: d.Name, Title: d.Title, Help: d.Help, Docs: d.Docs, Grants: d.Grants, Singleton: d.Singleton, Ambient: d.Ambient,
+		Name: d.Name, Title: d.Title, Help: d.Help, Docs: d.Docs, Grants: d.Grants, Singleton: d.Singleton, Default: d.Default, Ambient: d.Ambient,
 		Interval: cmp.Or(d.Interval, 15*time.Second), MaxSeries: cmp.Or(d.MaxSeries, DefaultMaxSeries),
 		Signs: d.Signs, Figures: d.Figures, Metrics: d.Metrics, Finds: d.Candidates != nil && d.Probe != nil,
 		open: func(s any, e Env) (Collector, error) { return d.Open(s.(S), e) },

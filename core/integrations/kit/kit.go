@@ -32,6 +32,8 @@ type Definition[S any] struct {
 	Grants string
 	// Singleton kinds can be configured once only: the host.
 	Singleton bool
+	// Default kinds run where nobody says otherwise: those that ask no server.
+	Default bool
 	// Ambient kinds can log in as the server's own user over its Unix socket,
 	// without a password; the user is asked before (see Login.Ambient).
 	Ambient bool

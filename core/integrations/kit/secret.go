@@ -110,7 +110,12 @@ func (s Secret) Read(ctx context.Context) (string, error) {
 func (s Secret) read(ctx context.Context) (string, error) {
 	switch s.kind {
 	case "file":
-		return readBounded(s.text)
+		var text string
+		err := as(ctx, func() (err error) {
+			text, err = readBounded(s.text)
+			return err
+		})
+		return text, err
 	case "credential":
 		dir := os.Getenv("CREDENTIALS_DIRECTORY")
 		if dir == "" {
@@ -152,6 +157,7 @@ func output(ctx context.Context, args []string) (string, error) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.WaitDelay = time.Second
+	demote(ctx, cmd)
 	var out bounded
 	cmd.Stdout = &out
 	if err := cmd.Run(); err != nil {
