@@ -219,10 +219,7 @@ func (s *sink) Coverage(cs []core.Coverage) {
 	defer s.mu.Unlock()
 	for _, c := range cs {
 		v := s.cover[c.Proc]
-		v.Exchanges += c.Exchanges
-		v.Parsed += c.Parsed
-		v.Lost += c.Lost
-		v.Unpaired += c.Unpaired
+		v.Add(&c)
 		s.cover[c.Proc] = v
 	}
 }

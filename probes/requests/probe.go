@@ -94,12 +94,12 @@ func (p *probe) attach(att *kern.Attachment) error {
 			return err
 		}
 	}
-	return p.findListeners()
+	return p.findSockets()
 }
 
-// findListeners tells the kernel side who listens already.
-func (p *probe) findListeners() error {
-	it, err := link.AttachIter(link.IterOptions{Program: p.objs.FindListeners})
+// findSockets tells the kernel side who listens already, and what is connected.
+func (p *probe) findSockets() error {
+	it, err := link.AttachIter(link.IterOptions{Program: p.objs.FindSockets})
 	if err != nil {
 		return kern.Explain("attach iter/task_file", err)
 	}
@@ -140,7 +140,7 @@ func (p *probe) Serve(ctx context.Context, ready func()) error {
 
 // read hands on what comes until the ring is flushed.
 func (p *probe) read(att *kern.Attachment) error {
-	pair := newPairer(p.env.Sink)
+	pair := newIntake(p.env.Sink, nil)
 	look := newSweeper(p, att, pair)
 	for {
 		_, err := p.ring.Read(readWait, readBatch, pair.take)
@@ -153,7 +153,7 @@ func (p *probe) read(att *kern.Attachment) error {
 		if err := look.due(time.Now()); err != nil {
 			return err
 		}
-		pair.flush()
+		pair.deliver()
 	}
 }
 

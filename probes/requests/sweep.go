@@ -18,7 +18,7 @@ const sweepEvery = 250 * time.Millisecond
 type sweeper struct {
 	*probe
 	att  *kern.Attachment
-	pair *pairer
+	pair *intake
 	next time.Time
 	open bool // the last sweep saw something open
 	buf  []byte
@@ -35,7 +35,7 @@ type flightKey struct {
 	role core.Role
 }
 
-func newSweeper(p *probe, att *kern.Attachment, pair *pairer) *sweeper {
+func newSweeper(p *probe, att *kern.Attachment, pair *intake) *sweeper {
 	return &sweeper{probe: p, att: att, pair: pair, buf: make([]byte, kern.IterBuffer),
 		answering: make(map[uint64]bool), inFlight: make(map[flightKey]*core.InFlight)}
 }
@@ -51,7 +51,7 @@ func (s *sweeper) due(now time.Time) error {
 	if err := s.objs.Dirty.Get(&dirty); err != nil {
 		return fmt.Errorf("look for open exchanges: %w", err)
 	}
-	if dirty == 0 && !s.open && len(s.pair.held) == 0 {
+	if dirty == 0 && !s.open && !s.pair.Held() && !s.pair.Waits() {
 		return nil
 	}
 	if err := s.objs.Dirty.Set(uint32(0)); err != nil {
@@ -76,7 +76,8 @@ func (s *sweeper) look() error {
 	if err := s.ring.Drain(s.pair.take); err != nil {
 		return nil // the end: Read tells it again
 	}
-	s.pair.release(s.answering)
+	s.pair.Release(s.answering)
+	s.pair.Waiting(s.fly)
 	had := len(s.list) > 0
 	s.list = s.list[:0]
 	for _, f := range s.inFlight {
@@ -96,8 +97,8 @@ func (s *sweeper) last() error {
 	}
 	err := s.ring.Drain(s.pair.take)
 	s.troubles()
-	s.pair.release(nil)
-	s.pair.flush()
+	s.pair.Release(nil)
+	s.pair.deliver()
 	if errors.Is(err, os.ErrClosed) {
 		return nil
 	}
@@ -112,20 +113,32 @@ func (s *sweeper) see(o *requestsOpen) {
 		}
 		return
 	}
-	if !method(o.Head) {
-		return
+	if s.pair.Recognised(o.Cookie) || begins(o.Head) {
+		s.fly(core.ProcKey{PID: int32(o.Tgid), Birth: o.Birth}, roleOf(o.Role), 1, int64(o.Start))
 	}
-	key := flightKey{core.ProcKey{PID: int32(o.Tgid), Birth: o.Birth}, core.RoleServer}
-	if o.Role == roleClient {
-		key.role = core.RoleClient
-	}
+}
+
+// fly adds requests that have begun and not ended.
+func (s *sweeper) fly(proc core.ProcKey, role core.Role, n int, oldest int64) {
+	key := flightKey{proc, role}
 	f := s.inFlight[key]
 	if f == nil {
-		f = &core.InFlight{Proc: key.proc, Role: key.role, Oldest: int64(o.Start)}
+		f = &core.InFlight{Proc: proc, Role: role, Oldest: oldest}
 		s.inFlight[key] = f
 	}
-	f.Count++
-	f.Oldest = min(f.Oldest, int64(o.Start))
+	f.Count += n
+	f.Oldest = min(f.Oldest, oldest)
+}
+
+// begins reports whether an unfinished exchange begins as HTTP does: enough for
+// one on a connection that nobody has read yet.
+func begins(word [4]int8) bool {
+	switch [4]byte{byte(word[0]), byte(word[1]), byte(word[2]), byte(word[3])} {
+	case [4]byte([]byte("GET ")), [4]byte([]byte("POST")), [4]byte([]byte("HEAD")), [4]byte([]byte("PUT ")),
+		[4]byte([]byte("DELE")), [4]byte([]byte("PATC")), [4]byte([]byte("OPTI")), [4]byte([]byte("CONN")):
+		return true
+	}
+	return false
 }
 
 // troubles fetches what was lost and what had no request.
@@ -161,7 +174,7 @@ func (s *sweeper) byProcess() {
 		if s.objs.Troubles.LookupAndDelete(key, &v) != nil {
 			continue
 		}
-		c := s.pair.coverage(core.ProcKey{PID: int32(key.Tgid), Birth: key.Birth})
+		c := s.pair.Coverage(core.ProcKey{PID: int32(key.Tgid), Birth: key.Birth})
 		c.Exchanges += v.Lost
 		c.Lost += v.Lost
 		c.Unpaired += v.Unpaired

@@ -9,73 +9,89 @@ import (
 
 // feed gives a record to the parser of its connection and takes what comes out.
 func (p *Reader) feed(c *connection, r *Record) {
-	var s wire.Span
 	if r.Kind == Transfer {
 		if !c.stream {
 			c.stream = true
 			p.streaming[c] = struct{}{}
 		}
-		s = wire.Span{From: r.from(), Data: r.Request, Size: r.size(), First: r.First, Last: r.Last}
-		c.conn.Feed(&s, &p.out)
-		p.harvest(c, r)
+		p.turn = wire.Span{From: r.from(), Data: r.Request, Size: r.size(), First: r.First, Last: r.Last}
+		p.span(c, r)
 		return
 	}
+	before := c.proto
+	p.told, p.read = 0, 0
 	if n := r.asked(); n > 0 {
-		s = wire.Span{From: wire.Client, Data: r.Request, Size: n, First: r.Start, Last: r.Start, Turn: true}
-		c.conn.Feed(&s, &p.out)
+		p.turn = wire.Span{From: wire.Client, Data: r.Request, Size: n, First: r.Start, Last: r.Start, Turn: true}
+		p.span(c, r)
 	}
-	if n := r.answered(); n > 0 && !p.out.Wrong {
-		s = wire.Span{From: wire.Server, Data: r.Response, Size: n, First: r.First, Last: r.Last, Turn: true}
-		c.conn.Feed(&s, &p.out)
+	if n := r.answered(); n > 0 && c.conn != nil && c.proto == before {
+		p.turn = wire.Span{From: wire.Server, Data: r.Response, Size: n, First: r.First, Last: r.Last, Turn: true}
+		p.span(c, r)
 	}
-	if r.Flags&(Closed|Ends) != 0 && !p.out.Wrong {
+	if r.Flags&(Closed|Ends) != 0 && c.conn != nil {
 		c.conn.End(r.Last, reason(r.Flags), &p.out)
+		p.harvest(c, r)
 	}
+	if p.told == 0 && p.read == 0 && c.conn != nil && c.proto == before {
+		p.of(r.Proc).Exchanges++ // one that the parser could make nothing of
+	}
+}
+
+// span feeds the span in p.turn. A protocol that turns out to be wrong, or hands over to
+// another one, leaves what it did not take.
+func (p *Reader) span(c *connection, r *Record) {
+	s := &p.turn
+	c.conn.Feed(s, &p.out)
+	if p.out.Wrong {
+		p.out.Reset()
+		p.mistaken(c, r)
+		p.wonder(c, r)
+		return
+	}
+	next, rest, begun := p.out.Switch, min(p.out.Rest, s.Size), p.out.Begun
 	p.harvest(c, r)
+	if next == "" {
+		return
+	}
+	p.change(c, r, next, begun)
+	if rest <= 0 || c.conn == nil {
+		return
+	}
+	s.Data = s.Data[min(int64(len(s.Data)), s.Size-rest):]
+	s.Size = rest
+	p.span(c, r)
 }
 
 // harvest takes what the parser found in r.
 func (p *Reader) harvest(c *connection, r *Record) {
 	out := &p.out
-	if out.Wrong {
-		out.Reset()
-		p.mistaken(c, r)
-		p.wonder(c, r)
-		return
-	}
 	if out.Peer != "" {
 		c.sni, c.peer = out.Peer, ""
 	}
-	found := uint64(len(out.Exchanges))
 	for i := range out.Exchanges {
 		p.request(c, r, &out.Exchanges[i])
 	}
-	p.count(r, found)
+	p.count(r, uint64(len(out.Exchanges)))
 	for _, name := range out.Resolved {
 		p.peers.resolved(r.Proc, name)
 	}
-	next, blind := out.Switch, out.Blind
+	blind := out.Blind
 	out.Reset()
-	if next != "" {
-		p.change(c, next, r.serverPort())
-	}
 	if blind != "" {
 		p.blinded(c, r, blind)
 	}
 }
 
-// count adds what a record was worth: exchanges as the parser found them, or one
-// that it could make nothing of.
+// count adds what the parser made of a span.
 func (p *Reader) count(r *Record, found uint64) {
-	out := &p.out
+	told := found + uint64(p.out.Unpaired)
+	p.told += told
+	p.read += p.out.Parsed
 	t := p.of(r.Proc)
-	t.BytesParsed += uint64(out.Parsed)
+	t.BytesParsed += uint64(p.out.Parsed)
 	t.Parsed += found
-	t.Unpaired += uint64(out.Unpaired)
-	t.Exchanges += found + uint64(out.Unpaired)
-	if found == 0 && out.Unpaired == 0 && out.Parsed == 0 && out.Skipped > 0 && r.Kind == Exchange {
-		t.Exchanges++
-	}
+	t.Unpaired += uint64(p.out.Unpaired)
+	t.Exchanges += told
 }
 
 // request hands one exchange on.
@@ -114,16 +130,20 @@ func (p *Reader) request(c *connection, r *Record, x *wire.Exchange) {
 	q.Failed = q.Failed || x.Error != ""
 }
 
-// change goes on with another protocol on the same connection.
-func (p *Reader) change(c *connection, name string, port uint16) {
+// change goes on with another protocol on the same connection. One that nobody
+// knows is looked for anew: a tunnel may carry anything.
+func (p *Reader) change(c *connection, r *Record, name string, begun *wire.Exchange) {
 	proto := p.judge.byName[name]
 	if proto == nil {
-		c.conn, c.blind = nil, name
+		c.proto, c.conn, c.guess = nil, nil, &guess{}
 		p.ignore(c)
 		return
 	}
 	c.proto = proto
-	c.conn = proto.New(wire.Options{Names: p.names, Port: port})
+	c.conn = proto.New(wire.Options{Names: p.names, Port: r.serverPort()})
+	if a, ok := c.conn.(wire.Adopter); ok && begun != nil {
+		a.Adopt(begun)
+	}
 	if how := captureFor(proto); p.tune != nil && how != (Capture{}) {
 		p.tune.Connection(c.cookie, c.role, how)
 	}

@@ -50,7 +50,10 @@ type Reader struct {
 	spare     []*kept
 	// Folded is how many names were counted as other, the caller may reset it.
 	Folded uint64
+	turn   wire.Span // the one that is fed
 	out    wire.Out
+	told   uint64 // of the record so far: what the parser told
+	read   int64  // and the bytes that it understood
 }
 
 // New makes a reader of the given protocols. tune may be nil.
@@ -316,6 +319,16 @@ func (p *Reader) Waiting(each func(proc core.ProcKey, role core.Role, n int, old
 			each(c.proc, c.role, n, oldest)
 		}
 	}
+}
+
+// Waits tells whether Waiting has anything to tell.
+func (p *Reader) Waits() bool {
+	for c := range p.streaming {
+		if n, _ := c.conn.Waiting(); n > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // Recognised tells whether somebody reads the connection of a socket.

@@ -1,0 +1,92 @@
+package requests
+
+import (
+	"unsafe"
+
+	"vitals/core"
+	"vitals/core/wire/protocols"
+	"vitals/probes/kern"
+	"vitals/probes/requests/talk"
+)
+
+// Values of exchange.h that user space looks at.
+const (
+	kindExchange = 0
+	kindChunk    = 1
+	kindEnd      = 2
+
+	roleServer = 1
+	roleClient = 2
+
+	stateRequest = 1
+)
+
+// intake decodes the records of the ring for the reader. It belongs to one
+// goroutine.
+type intake struct {
+	*talk.Reader
+	sink   core.Sink
+	record talk.Record
+}
+
+func newIntake(sink core.Sink, tune talk.Tuner) *intake {
+	return &intake{Reader: talk.New(sink, protocols.List(), tune), sink: sink}
+}
+
+// take handles one record of the ring.
+func (p *intake) take(raw []byte) {
+	x, err := kern.View[requestsExchange](raw)
+	if err != nil {
+		p.sink.Lost("ring", "malformed", 1)
+		return
+	}
+	r := &p.record
+	tail := raw[unsafe.Sizeof(*x):]
+	switch x.Kind {
+	case kindExchange:
+		r.Kind = talk.Exchange
+	case kindChunk:
+		r.Kind = talk.Transfer
+	case kindEnd:
+		r.Kind = talk.End
+	default:
+		return // a wake-up
+	}
+	if len(tail) < int(x.Room) {
+		p.sink.Lost("ring", "malformed", 1)
+		return
+	}
+	r.Flags, r.Cookie, r.Seq = x.Flags, x.Cookie, x.Seq
+	r.Proc.PID, r.Proc.Birth = int32(x.Tgid), x.Birth
+	r.Role = roleOf(x.Role)
+	r.Start, r.First, r.Last = int64(x.Start), int64(x.First), int64(x.Last)
+	if r.Kind == talk.Transfer {
+		r.First, r.Last = r.Start, r.Start
+	}
+	r.In, r.Out = x.In, x.Out
+	r.Family, r.NetNS, r.FarPID = x.Family, x.Netns, int32(x.Far)
+	r.Local, r.Remote, r.LocalPort, r.RemotePort = x.Laddr, x.Raddr, x.Lport, x.Rport
+	r.Response = tail[:min(x.ResponseLen, x.Room)]
+	tail = tail[x.Room:]
+	r.Request = tail[:min(int(x.RequestLen), len(tail))]
+	p.Take(r)
+}
+
+func roleOf(role uint8) core.Role {
+	switch role {
+	case roleServer:
+		return core.RoleServer
+	case roleClient:
+		return core.RoleClient
+	}
+	return core.RoleUnknown
+}
+
+// deliver hands on what was gathered.
+func (p *intake) deliver() {
+	p.Deliver()
+	if p.Folded > 0 {
+		p.sink.Samples([]core.Sample{{Desc: &routesFolded, Value: float64(p.Folded)}})
+		p.Folded = 0
+	}
+}
