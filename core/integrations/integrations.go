@@ -5,6 +5,7 @@ package integrations
 
 import (
 	"vitals/core/integrations/kit"
+	"vitals/core/integrations/nginx"
 	"vitals/core/integrations/redis"
 )
 
@@ -12,5 +13,6 @@ import (
 func Kinds() []kit.Kind {
 	return []kit.Kind{
 		redis.Kind(),
+		nginx.Kind(),
 	}
 }

@@ -22,6 +22,8 @@ type Web struct {
 	client    *http.Client
 	base      string
 	endpoint  Endpoint
+	life      context.Context // ends with Close
+	end       context.CancelFunc
 }
 
 // Web makes a client of the server at an endpoint. Nothing is connected yet.
@@ -46,6 +48,7 @@ func (e Env) Web(at Endpoint, how TLS) *Web {
 			return c, nil
 		},
 	}}
+	w.life, w.end = context.WithCancel(context.Background())
 	if how.Enabled {
 		w.base = "https://"
 	}
@@ -71,6 +74,9 @@ func (w *Web) Get(ctx context.Context, path string, buf []byte, limit int, chang
 	if w.endpoint.Network == "unix" {
 		host = "localhost"
 	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(w.life, func() { cancel(net.ErrClosed) })()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.base+host+path, nil)
 	if err != nil {
 		return WebAnswer{}, fmt.Errorf("path %q: it cannot be asked for", core.Clean(path, core.MaxName))
@@ -101,8 +107,11 @@ func (w *Web) Get(ctx context.Context, path string, buf []byte, limit int, chang
 	return a, err
 }
 
-// Close ends the connection when the request that uses it, if any, is done.
-func (w *Web) Close() { w.transport.CloseIdleConnections() }
+// Close ends the connection; a request that uses it fails.
+func (w *Web) Close() {
+	w.end()
+	w.transport.CloseIdleConnections()
+}
 
 func readAll(r io.Reader, buf []byte, limit int) ([]byte, error) {
 	for {

@@ -78,6 +78,10 @@ func TestWebSaysWhatAnAnswerMeans(t *testing.T) {
 	if _, err := w.Get(ctx, "/slow", nil, 1000, nil); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("slow: %v", err)
 	}
+	go func() { time.Sleep(20 * time.Millisecond); w.Close() }()
+	if _, err := w.Get(t.Context(), "/slow", nil, 1000, nil); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("closed meanwhile: %v", err)
+	}
 }
 
 func TestWebErrorsDoNotRepeatTheURL(t *testing.T) {

@@ -246,8 +246,8 @@ func Run(t testing.TB, user string, args ...string) string {
 // Loopback is the address of a port of the loopback.
 func Loopback(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
 
-// Answer listens, tells everybody who connects the same and hangs up after a
-// while. It returns its address.
+// Answer listens, and tells everybody who says something the same, then hangs
+// up. It returns its address.
 func Answer(t testing.TB, text string) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -263,10 +263,9 @@ func Answer(t testing.TB, text string) string {
 			}
 			go func() {
 				defer c.Close()
+				_ = c.SetDeadline(time.Now().Add(5 * time.Second))
+				_, _ = c.Read(make([]byte, 4<<10))
 				_, _ = c.Write([]byte(text))
-				_ = c.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
-				_, _ = c.Read(make([]byte, 1<<10))
-				time.Sleep(50 * time.Millisecond)
 			}()
 		}
 	}()
