@@ -48,6 +48,16 @@ type Config struct {
 	// another one with the header X-Push-TTL. 0 means never.
 	TTL time.Duration
 
+	// Rate is how many pushes and deletions a second one client may make on
+	// average, Burst how many at once; over it the answer is 429. 0 is no limit,
+	// and a Burst of 0 two seconds' worth. A client is an IPv4 address or an IPv6 /64.
+	Rate  float64
+	Burst int
+	// WebConfig is the file with TLS, users and headers of Serve, in the form of
+	// Prometheus' exporters. It is read again when it changes. Empty is plain HTTP
+	// for everybody.
+	WebConfig string
+
 	// Unchecked switches off the check against other groups: answers are 202.
 	Unchecked bool
 	// UTF8Names allows any UTF-8 as name of metrics and labels; in a path they
@@ -119,6 +129,8 @@ type Gateway struct {
 	own     *ownMetrics
 	origin  *http.CrossOriginProtection
 	intake  intake
+	pace    *pace
+	tally   tally
 
 	mu    sync.RWMutex // held by the writer while it changes state, and by readers
 	state *state
@@ -136,8 +148,8 @@ type Gateway struct {
 // are set aside by the store.
 func New(c Config) (*Gateway, error) {
 	c.Limits = c.Limits.withDefaults()
-	if c.Timeout < 0 || c.TTL < 0 {
-		return nil, errors.New("gateway: timeout and ttl must not be negative")
+	if c.Timeout < 0 || c.TTL < 0 || c.Rate < 0 || c.Burst < 0 {
+		return nil, errors.New("gateway: timeout, ttl, rate and burst must not be negative")
 	}
 	if c.Timeout == 0 {
 		c.Timeout = DefaultTimeout
@@ -153,6 +165,7 @@ func New(c Config) (*Gateway, error) {
 		intake: intake{limits: c.Limits, timeout: c.Timeout},
 		state:  newState(!c.Unchecked, c.Limits), queue: make(chan *change, c.Limits.Queue),
 		stop: make(chan struct{}), stopped: make(chan struct{}),
+		pace: newPace(c.Rate, c.Burst), tally: tally{changed: make(chan struct{}, 1)},
 	}
 	g.own = newOwnMetrics(g)
 	if c.Store != nil {

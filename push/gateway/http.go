@@ -78,8 +78,28 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			answer(rec, r, &refusal{status: http.StatusForbidden, err: err})
 			return
 		}
+		if err := g.allowed(to, r); err != nil {
+			answer(rec, r, err)
+			return
+		}
 		handle(rec, r)
 	}
+}
+
+// allowed keeps the pace of clients that change something.
+func (g *Gateway) allowed(to route, r *http.Request) error {
+	if to.name != "push" && to.name != "wipe" {
+		return nil
+	}
+	wait := g.pace.take(r.RemoteAddr)
+	if wait <= 0 {
+		return nil
+	}
+	err := &refusal{status: http.StatusTooManyRequests, retry: (wait + time.Second - 1).Truncate(time.Second),
+		err: fmt.Errorf("more than %g pushes a second from this address: put series together in one push, or push less often", g.Rate)}
+	g.own.refused.WithLabelValues(strconv.Itoa(err.status)).Inc()
+	g.tally.pushed(err)
+	return err
 }
 
 func (r route) allow() string {
@@ -128,6 +148,7 @@ func (g *Gateway) push(w http.ResponseWriter, r *http.Request) {
 	method := methodName(r.Method)
 	g.own.duration.WithLabelValues(method).Observe(time.Since(began).Seconds())
 	g.own.size.WithLabelValues(method).Observe(float64(size))
+	g.tally.pushed(err)
 	switch {
 	case err != nil:
 		var ref *refusal
@@ -241,18 +262,21 @@ func (g *Gateway) accepted(w http.ResponseWriter, r *http.Request, err error) {
 	w.WriteHeader(http.StatusAccepted)
 }
 
-// healthy is well while changes get through to the store.
-func (g *Gateway) healthy(w http.ResponseWriter, r *http.Request) {
-	var err error
+// unwell says why changes do not get through to the store, nil when they do.
+func (g *Gateway) unwell() error {
 	switch text := g.storeErr.Load(); {
 	case g.closing.Load():
-		err = unavailable("the gateway is shutting down")
+		return unavailable("the gateway is shutting down")
 	case len(g.queue) == cap(g.queue):
-		err = unavailable("the queue is full: %d changes wait", cap(g.queue))
+		return unavailable("the queue is full: %d changes wait", cap(g.queue))
 	case text != nil:
-		err = unavailable("groups cannot be stored: %s", *text)
+		return unavailable("groups cannot be stored: %s", *text)
 	}
-	if err != nil {
+	return nil
+}
+
+func (g *Gateway) healthy(w http.ResponseWriter, r *http.Request) {
+	if err := g.unwell(); err != nil {
 		answer(w, r, err)
 		return
 	}

@@ -30,27 +30,32 @@ func TestOurPusherPushes(t *testing.T) {
 	for i := range 10_000 {
 		wide.Metric = append(wide.Metric, gauge("wide", float64(i), "i", fmt.Sprint(i)).Metric...)
 	}
-	sides(t, func(s *server) {
-		c := push.Config{
-			URL: s.url, Interval: time.Second, Job: "my job", Instance: "a/b", Source: still{}, Grouping: []push.Label{{Name: "empty", Value: ""}},
-			Families: func(*core.Snapshot) []*dto.MetricFamily { return []*dto.MetricFamily{native, wide} },
+	for _, compression := range []push.Compression{push.Gzip, push.Zstd, push.None} {
+		sides(t, func(s *server) { ourPush(t, s, compression, native, wide) })
+	}
+}
+
+func ourPush(t *testing.T, s *server, compression push.Compression, native, wide *dto.MetricFamily) {
+	t.Helper()
+	c := push.Config{
+		URL: s.url, Format: push.FormatAuto, Compression: compression, Interval: time.Second, Job: "my job", Instance: "a/b", Source: still{}, Grouping: []push.Label{{Name: "empty", Value: ""}},
+		Families: func(*core.Snapshot) []*dto.MetricFamily { return []*dto.MetricFamily{native, wide} },
+	}
+	if err := push.Once(context.Background(), c); err != nil {
+		t.Fatalf("%s: %v", s.name, err)
+	}
+	have := s.series()
+	if v := have[`wide{empty="",i="9999",instance="a/b",job="my job"}`]; v != 9999 || len(have) != 10_003 {
+		t.Errorf("%s: %d series, the last is %v", s.name, len(have), v)
+	}
+	r := s.want(200, "GET", "/metrics", nil, "Accept", contentProtobuf)
+	families, err := collectFamilies(&body{data: []byte(r.text)}, false, (Limits{}).withDefaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "native_seconds" && len(f.Metric[0].Histogram.PositiveDelta) != 2 && s.name == "ours" {
+			t.Errorf("the native histogram arrived as %v", f)
 		}
-		if err := push.Once(context.Background(), c); err != nil {
-			t.Fatalf("%s: %v", s.name, err)
-		}
-		have := s.series()
-		if v := have[`wide{empty="",i="9999",instance="a/b",job="my job"}`]; v != 9999 || len(have) != 10_003 {
-			t.Errorf("%s: %d series, the last is %v", s.name, len(have), v)
-		}
-		r := s.want(200, "GET", "/metrics", nil, "Accept", contentProtobuf)
-		families, err := collectFamilies(&body{data: []byte(r.text)}, false, (Limits{}).withDefaults())
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, f := range families {
-			if f.GetName() == "native_seconds" && len(f.Metric[0].Histogram.PositiveDelta) != 2 && s.name == "ours" {
-				t.Errorf("the native histogram arrived as %v", f)
-			}
-		}
-	})
+	}
 }

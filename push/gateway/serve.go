@@ -7,8 +7,14 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"regexp"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/prometheus/exporter-toolkit/web"
+
+	"vitals/core"
 )
 
 // Deadlines and bounds of Serve. A gateway embedded in another server has that
@@ -29,8 +35,11 @@ const DefaultAddr = "127.0.0.1:9091"
 // Serve answers on l until ctx ends, then finishes the requests that run,
 // applies what waits and closes the store. It closes l.
 func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
-	if a, ok := l.Addr().(*net.TCPAddr); ok && !a.IP.IsLoopback() {
-		g.Log.Warn("whoever reaches this address can push and delete: put a proxy with authentication in front, or a firewall", "address", a.String())
+	if err := g.checkWeb(); err != nil {
+		return errors.Join(err, l.Close(), g.Close())
+	}
+	if a, ok := l.Addr().(*net.TCPAddr); ok && !a.IP.IsLoopback() && g.WebConfig == "" {
+		g.Log.Warn("whoever reaches this address can push and delete: give it a web configuration with users and TLS, or a firewall", "address", a.String())
 	}
 	server := &http.Server{
 		Handler: g, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
@@ -45,7 +54,7 @@ func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 	go func() { writer <- g.Run(running) }()
 
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(limit(l, maxConnections)) }()
+	go func() { served <- g.answer(server, limit(l, maxConnections)) }()
 	var err error
 	select {
 	case err = <-served:
@@ -61,6 +70,33 @@ func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 	}
 	stop()
 	return errors.Join(err, <-writer)
+}
+
+// answer serves plainly, or as the web configuration says.
+func (g *Gateway) answer(server *http.Server, l net.Listener) error {
+	if g.WebConfig == "" {
+		return server.Serve(l)
+	}
+	quiet := slog.New(slog.DiscardHandler) // it tells every request with a wrong certificate
+	return web.Serve(l, server, &web.FlagConfig{WebConfigFile: &g.WebConfig}, quiet)
+}
+
+// checkWeb says what is wrong with the web configuration and its certificates.
+func (c *Config) checkWeb() error {
+	if c.WebConfig == "" {
+		return nil
+	}
+	if err := web.Validate(c.WebConfig); err != nil {
+		// The parser quotes values, which may be keys.
+		return fmt.Errorf("gateway: web configuration %s: %s", core.Clean(c.WebConfig, core.MaxCmdline), unquoted(err))
+	}
+	return nil
+}
+
+var quotes = regexp.MustCompile("`[^`]*`")
+
+func unquoted(err error) string {
+	return core.Clean(strings.Join(strings.Fields(quotes.ReplaceAllString(err.Error(), "a value")), " "), 512)
 }
 
 // limit makes l accept only so many connections at one time; more wait in the

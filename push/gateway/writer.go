@@ -184,6 +184,7 @@ func (g *Gateway) apply(batch []*change, dirty *unstored) {
 			c.done <- results[i]
 		}
 	}
+	g.tally.tell()
 	g.flush(dirty, false)
 }
 
