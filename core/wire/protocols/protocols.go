@@ -5,6 +5,7 @@ import (
 	"vitals/core/wire"
 	"vitals/core/wire/http1"
 	"vitals/core/wire/redis"
+	"vitals/core/wire/tls"
 )
 
 // List is all protocols, the surest signatures first. A new one is a folder
@@ -13,5 +14,6 @@ func List() []*wire.Protocol {
 	return []*wire.Protocol{
 		&http1.Protocol,
 		&redis.Protocol,
+		&tls.Protocol,
 	}
 }
