@@ -8,11 +8,24 @@
 #define REQUEST_HEAD 256
 #define RESPONSE_HEAD 64
 
+// What the first chunks of a socket show whose role is unknown, and what fits
+// into a conn.
+#define CHUNK_HEAD 256
+
+// What is captured of the transfers of a datagram socket, and of an HTTP/2
+// connection, until user space says otherwise.
+#define DATAGRAM_HEAD 1232
+#define HTTP2_CLIENT_HEAD 4096
+#define HTTP2_SERVER_HEAD 1024
+
+#define MAX_HEAD 16384
+
 // A response whose last byte is older than this is shipped by the sweep.
 #define IDLE_NS 150000000ULL
 
 enum role { ROLE_UNKNOWN, ROLE_SERVER, ROLE_CLIENT };
 enum state { IDLE, REQUEST, RESPONSE };
+enum mode { BY_EXCHANGE, BY_CHUNK, MUTE };
 
 enum kind {
 	EXCHANGE, // a request and its answer
@@ -24,7 +37,7 @@ enum kind {
 enum flag {
 	EARLY = 1, // shipped at its first response byte; an amendment may follow
 	AMEND = 2, // final figures of an exchange that was shipped before
-	LATE = 4, // client: the send of the request was reported after the answer
+	LATE = 4, // client: the send of the request was reported after this answer, or is still to be
 	CLOSED = 8, // the connection ended before an answer
 	RESET = 16, // by a reset
 	TIMEOUT = 32, // by a timeout
@@ -34,6 +47,9 @@ enum flag {
 	ENDS = 512, // the connection ended with this exchange
 	DATAGRAM = 1024,
 	SWITCHED = 2048, // the first chunk after exchanges
+	GREETING = 4096, // a chunk that the server sent unasked, before anything else; exchanges follow
+
+	ONCE = JOINED | SWITCHED | GREETING, // said by one record only
 };
 
 // exchange is the header of every record. Behind it are room bytes, of which the
@@ -82,19 +98,48 @@ struct conn {
 	__u32 next_mark; // the send sequence number when it was read
 	__u32 next_len;
 	__u64 shipped; // bytes when it was shipped early; 0: it was not
+	__u64 batch; // the messages of the system call that is being reported
+	__u64 batch_time;
+	__u32 batch_at;
+	__u32 inode; // where sockets have no storage: to know a new one at an old address
 	__u32 lock;
 	__u32 gen; // of the decision
+	__u32 tuned; // the number of tunings when it looked for its own
 	__u32 sent; // send sequence number up to which sends were reported
 	__u32 mark; // client: the send sequence number when the response began
+	__u16 client_cap; // by chunk: what is captured of what the client sends
+	__u16 server_cap;
+	__u8 mode;
 	__u8 on;
+	__u8 chosen; // by the process itself, not by the default
 	__u8 state;
 	__u8 tcp; // has sequence numbers
+	__u8 fresh; // known from its first byte
 	__u8 guesses; // chunks looked at in search of the role
+	__u8 shown; // chunks shipped in search of the role
 	__u8 orphaned; // bytes without a request were counted since the last one
-	__u8 slack[203];
+	__u8 slack[167];
 };
 
 _Static_assert(sizeof(struct conn) <= 952, "a connection takes more than 1 KiB");
+
+// tuning is what user space wants of a socket.
+struct tuning {
+	__u8 mode;
+	__u8 role; // ROLE_UNKNOWN: as it is
+	__u16 client_cap; // bytes, 0: the default
+	__u16 server_cap;
+	__u16 pad;
+};
+
+// place is where sockets are that talk the same: the port of the server, as seen
+// from one end of the connection.
+struct place {
+	__u32 netns;
+	__u16 port;
+	__u8 role;
+	__u8 pad;
+};
 
 // open is what the sweep tells of an exchange that has not ended.
 struct open {

@@ -1,71 +1,45 @@
 // SPDX-License-Identifier: Dual MIT/GPL
-// Reading the bytes of a transfer: no system call is hooked, but the arguments
-// of the one that is running are in the saved registers.
+// Reading the bytes of a transfer.
 #ifndef VITALS_HEAD_H
 #define VITALS_HEAD_H
 
+#include "access.h"
+#include "exchange.h"
+
 #define MAX_IOVS 4
 
-// args finds where the bytes are: one buffer, or *count iovecs.
-static __always_inline __u64 args(struct iovec *one, __u64 *count)
-{
-	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
-	__u64 nr = SYSCALL_NR(regs), arg = SYSCALL_ARG2(regs), arg3 = SYSCALL_ARG3(regs);
-	struct user_msghdr msg;
-
-	// The verifier wants each load to know its one origin.
-	barrier_var(arg3);
-	if (IS_COMPAT(regs))
-		return 0;
-	switch (nr) {
-	case NR_READ:
-	case NR_WRITE:
-	case NR_SENDTO:
-	case NR_RECVFROM:
-		one->iov_base = (void *)arg;
-		*count = 0;
-		return 1;
-	case NR_READV:
-	case NR_WRITEV:
-	case NR_PREADV2:
-	case NR_PWRITEV2:
-		one->iov_base = (void *)arg;
-		*count = arg3;
-		return 1;
-	case NR_SENDMMSG:
-	case NR_RECVMMSG:
-		if (arg3 != 1)
-			return 0;
-	case NR_SENDMSG:
-	case NR_RECVMSG:
-		if (bpf_probe_read_user(&msg, sizeof(msg), (void *)arg))
-			return 0;
-		one->iov_base = msg.msg_iov;
-		*count = msg.msg_iovlen;
-		return 1;
-	}
-	return 0;
-}
+// chunk is one transfer.
+struct chunk {
+	__u64 now;
+	__u64 n;
+	__u32 seq; // the socket's write_seq
+	int flags;
+	__u64 base; // the buffer, or the iovecs
+	__u64 count; // how many iovecs, 0: one buffer
+	__u64 name; // where the other end's address is, 0: nowhere
+	__u8 located; // base, count and name are set
+	__u8 received;
+	__u8 pad[6];
+};
 
 // read_head appends what was transferred to the len bytes that a connection has
 // at the offset, where there is room for cap, and gives the new length. It never
 // reads beyond the transfer.
-static __noinline int read_head(struct conn *c, __u64 offset, __u64 len, __u64 cap, struct chunk *k)
+ONCE_VERIFIED int read_head(struct conn *c, __u64 offset, __u64 len, __u64 cap, struct chunk *k)
 {
-	struct iovec one = {}, v;
-	__u64 count = 0, left = k->n, n;
+	struct iovec v = {};
+	__u64 left = k->n, n;
 	char *head;
 
-	if (!c || offset > offsetof(struct conn, request) || cap > REQUEST_HEAD)
+	if (!c || !k || offset > offsetof(struct conn, request) || cap > REQUEST_HEAD)
 		return len;
 	head = (char *)c + offset;
-	if (k->flags & MSG_TRUNC || !args(&one, &count))
+	if (k->flags & MSG_TRUNC || !k->base)
 		return len;
-	if (!count) {
-		one.iov_len = left;
-		count = 1;
-		v = one;
-	} else if (bpf_probe_read_user(&v, sizeof(v), one.iov_base)) {
+	if (!k->count) {
+		v.iov_base = (void *)k->base;
+		v.iov_len = left;
+	} else if (bpf_probe_read_user(&v, sizeof(v), (void *)k->base)) {
 		return len;
 	}
 	for (int i = 0; i < MAX_IOVS; i++) {
@@ -83,47 +57,51 @@ static __noinline int read_head(struct conn *c, __u64 offset, __u64 len, __u64 c
 		if (n && bpf_probe_read_user(head + len, n, v.iov_base))
 			break;
 		len += n;
-		if (!left || i + 1 >= count)
+		if (!left || i + 1 >= k->count)
 			break;
-		if (bpf_probe_read_user(&v, sizeof(v), (struct iovec *)one.iov_base + i + 1))
+		if (bpf_probe_read_user(&v, sizeof(v), (struct iovec *)k->base + i + 1))
 			break;
 	}
 	return len;
 }
 
-// fill reads a chunk into a head that still has room.
-static __always_inline void fill(struct conn *c, enum head to, struct chunk *k)
+// read_big does the same into a fresh buffer of the given size. What comes in
+// pieces fills no more than the buffer's half before the last piece, so that the
+// verifier sees that it fits: the caller picks a buffer of twice the cap then.
+static __always_inline __u64 read_big(char *head, const __u64 size, __u64 cap, struct chunk *k)
 {
-	__u64 offset, len, cap = REQUEST_HEAD;
+	__u64 left = k->n, len = 0, n;
+	struct iovec v = {};
 
-	switch (to) {
-	case TO_REQUEST:
-		offset = offsetof(struct conn, request);
-		len = c->x.request_len;
-		break;
-	case TO_RESPONSE:
-		offset = offsetof(struct conn, response);
-		len = c->x.response_len;
-		cap = RESPONSE_HEAD;
-		break;
-	case TO_NEXT:
-		offset = offsetof(struct conn, next_head);
-		len = c->next_len;
-		break;
-	default:
-		return;
+	if (cap > size)
+		cap = size;
+	if (!k->count) {
+		n = left;
+		if (n > cap)
+			n = cap;
+		barrier_var(n);
+		if (n > size || bpf_probe_read_user(head, n, (void *)k->base))
+			return 0;
+		return n;
 	}
-	if (len >= cap)
-		return;
-	barrier_var(offset);
-	barrier_var(cap);
-	len = read_head(c, offset, len, cap, k);
-	if (to == TO_REQUEST)
-		c->x.request_len = len;
-	else if (to == TO_RESPONSE)
-		c->x.response_len = len;
-	else
-		c->next_len = len;
+	for (int i = 0; i < MAX_IOVS && i < k->count && left && len < cap; i++) {
+		if (bpf_probe_read_user(&v, sizeof(v), (struct iovec *)k->base + i))
+			break;
+		n = v.iov_len;
+		if (n > left)
+			n = left;
+		left -= n;
+		if (n > cap - len)
+			n = cap - len;
+		barrier_var(n);
+		barrier_var(len);
+		if (n > size / 2 || len > size / 2)
+			break;
+		if (n && bpf_probe_read_user(head + len, n, v.iov_base))
+			break;
+		len += n;
+	}
+	return len;
 }
 
 #endif

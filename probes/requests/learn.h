@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Dual MIT/GPL
-// What does not change about a socket once it talks: addresses and role. The
-// role is known from the connecting side, a listening port or a name, never from
-// who spoke first.
+// What does not change about a socket once it talks: addresses, role, whether
+// its first bytes were missed. The role is known from the connecting side, a
+// listening port or a name, never from who spoke first.
 #ifndef VITALS_LEARN_H
 #define VITALS_LEARN_H
+
+#include "access.h"
+#include "stream.h"
 
 // unix_learn goes by names: an accepted socket has its listener's, a socket that
 // connects normally none.
@@ -16,6 +19,7 @@ static __always_inline void unix_learn(struct conn *c, struct sock *sk)
 	struct exchange *x = &c->x;
 	int len;
 
+	x->far = BPF_CORE_READ(sk, sk_peer_pid, numbers[0].nr);
 	if (peer)
 		far = BPF_CORE_READ(peer, addr);
 	if (own && !far)
@@ -34,40 +38,99 @@ static __always_inline void unix_learn(struct conn *c, struct sock *sk)
 		x->laddr[(len - sizeof(u16)) & 31] = 0;
 }
 
-static __always_inline void inet_learn(struct conn *c, struct sock *sk)
+static __always_inline bool listens(__u32 netns, __u16 port)
 {
-	struct exchange *x = &c->x;
-	struct port p = {};
+	struct port p = { .netns = netns, .port = port };
 
-	x->lport = sk->__sk_common.skc_num;
-	x->rport = bpf_ntohs(sk->__sk_common.skc_dport);
+	return bpf_map_lookup_elem(&listeners, &p);
+}
+
+// here tells whether the other end is on this machine, for certain.
+static __always_inline bool here(struct exchange *x)
+{
+	__u64 *l = (__u64 *)x->laddr, *r = (__u64 *)x->raddr;
+
+	return l[0] == r[0] && l[1] == r[1];
+}
+
+static __always_inline void inet_addresses(struct exchange *x, struct sock *sk)
+{
+	x->lport = READ(sk, __sk_common.skc_num);
+	x->rport = bpf_ntohs(READ(sk, __sk_common.skc_dport));
 	if (x->family == AF_INET6) {
 		BPF_CORE_READ_INTO((struct in6_addr *)x->laddr, sk, __sk_common.skc_v6_rcv_saddr);
 		BPF_CORE_READ_INTO((struct in6_addr *)x->raddr, sk, __sk_common.skc_v6_daddr);
 	} else {
-		*(__be32 *)x->laddr = sk->__sk_common.skc_rcv_saddr;
-		*(__be32 *)x->raddr = sk->__sk_common.skc_daddr;
+		*(__be32 *)x->laddr = READ(sk, __sk_common.skc_rcv_saddr);
+		*(__be32 *)x->raddr = READ(sk, __sk_common.skc_daddr);
 	}
-	p.netns = x->netns;
+}
+
+static __always_inline void inet_learn(struct conn *c, struct sock *sk)
+{
+	struct exchange *x = &c->x;
+
+	inet_addresses(x, sk);
 	if (x->role != ROLE_UNKNOWN)
 		return;
-	p.port = x->lport;
-	if (bpf_map_lookup_elem(&listeners, &p))
+	if (listens(x->netns, x->lport))
 		x->role = ROLE_SERVER;
+	else if (here(x) && listens(x->netns, x->rport))
+		x->role = ROLE_CLIENT;
+}
+
+// written gives how many bytes were sent on a TCP socket so far.
+static __always_inline __u64 written(struct tcp_sock___requests *tp)
+{
+	return READ(tp, bytes_acked) + (__u32)(READ(tp, write_seq) - READ(tp, snd_una));
+}
+
+// missed tells whether bytes went by before this chunk.
+static __always_inline bool missed(struct conn *c, struct sock *sk, struct chunk *k)
+{
+	struct tcp_sock___requests *tp;
+	__u64 consumed;
+
+	if (c->fresh || c->x.flags & DATAGRAM)
+		return false;
+	if (!c->tcp)
+		return c->chosen || existed(sk);
+	tp = tcp_of(sk);
+	if (!tp)
+		return true;
+	consumed = READ(tp, bytes_received) - (__u32)(READ(tp, rcv_nxt) - READ(tp, copied_seq));
+	if (k->received)
+		return consumed != k->n || written(tp);
+	return written(tp) != k->n || consumed;
 }
 
 // learn fills in what does not change once a socket talks.
-static __noinline int learn(struct conn *c, struct sock *sk)
+static __noinline int learn(struct conn *c, struct sock *sk, struct chunk *k)
 {
-	c->x.family = sk->__sk_common.skc_family;
-	c->x.cookie = bpf_get_socket_cookie(sk);
-	c->x.netns = sock_netns(sk);
+	struct place at = {};
+	struct tuning *t;
+
+	c->x.family = READ(sk, __sk_common.skc_family);
+	c->x.cookie = cookie_of(sk, k);
+	c->x.netns = netns_of(sk);
 	if (c->x.family == AF_UNIX) {
 		unix_learn(c, sk);
-		return 0;
+	} else {
+		c->tcp = READ(sk, sk_protocol) == IPPROTO_TCP;
+		inet_learn(c, sk);
 	}
-	c->tcp = sk->sk_protocol == IPPROTO_TCP;
-	inet_learn(c, sk);
+	if (missed(c, sk, k))
+		c->x.flags |= JOINED;
+	c->tuned = tunings;
+	at.netns = c->x.netns;
+	at.role = c->x.role;
+	at.port = at.role == ROLE_CLIENT ? c->x.rport : c->x.lport;
+	if (at.role == ROLE_UNKNOWN)
+		return 0;
+	t = bpf_map_lookup_elem(&places, &at);
+	if (t)
+		tune(c, t);
+	c->x.flags &= ~SWITCHED;
 	return 0;
 }
 

@@ -8,16 +8,13 @@
 // and another thread have read that. The send sequence number of the socket
 // tells: bytes up to conn->sent were reported, those beyond it, up to the
 // socket's write_seq, are in a send that is still to be reported.
+//
+// It works on a struct conn, wherever that is kept.
 #ifndef VITALS_MACHINE_H
 #define VITALS_MACHINE_H
 
-// chunk is one transfer.
-struct chunk {
-	__u64 now;
-	__u64 n;
-	__u32 seq; // the socket's write_seq
-	int flags;
-};
+#include "state.h"
+#include "head.h"
 
 static __always_inline bool after(__u32 a, __u32 b)
 {
@@ -28,40 +25,52 @@ static __always_inline void begin(struct conn *c, __u64 now)
 {
 	struct exchange *x = &c->x;
 
+	x->kind = EXCHANGE;
 	x->seq++;
 	x->start = now;
 	x->first = x->last = 0;
 	x->in = x->out = 0;
-	x->flags &= CUT;
+	x->flags &= CUT | JOINED;
 	x->request_len = x->response_len = 0;
 	c->shipped = 0;
 	c->orphaned = 0;
-	if (!dirty)
-		dirty = 1;
+	stirred(x);
+}
+
+// put hands a conn's record over with the heads right behind it.
+ONCE_VERIFIED int put(struct conn *c, __u64 tail)
+{
+	struct exchange *x;
+
+	if (!c)
+		return 0;
+	x = &c->x;
+	if (tail > RESPONSE_HEAD + REQUEST_HEAD)
+		tail = RESPONSE_HEAD + REQUEST_HEAD;
+	if (bpf_ringbuf_output(&ring, x, sizeof(*x) + tail, waking(x->last)))
+		lose(x);
+	x->flags &= ~ONCE;
+	return 0;
 }
 
 // ship hands over the exchange, or what it gained since it was shipped early.
-static __noinline int ship(struct conn *c, __u16 flags)
+ONCE_VERIFIED int ship(struct conn *c, __u32 flags)
 {
-	struct exchange *x = &c->x;
-	__u64 len = x->request_len, wake = BPF_RB_NO_WAKEUP;
+	struct exchange *x;
 
+	if (!c)
+		return 0;
+	x = &c->x;
 	if (c->shipped) {
 		if (c->shipped == x->in + x->out)
 			return 0;
 		flags = (flags & ~EARLY) | AMEND;
 	}
 	c->shipped = x->in + x->out;
-	if (len > REQUEST_HEAD)
-		len = REQUEST_HEAD;
 	x->flags = (x->flags & ~(EARLY | AMEND)) | flags;
-	// The clock is the die: asking for the fill level each time is dear.
-	if (!(x->last >> 6 & 63) && bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > wake_at)
-		wake = BPF_RB_FORCE_WAKEUP;
 	x->room = RESPONSE_HEAD;
-	if (bpf_ringbuf_output(&ring, x, sizeof(*x) + RESPONSE_HEAD + len, wake))
-		lose(x, flags & AMEND);
-	return 0;
+	put(c, RESPONSE_HEAD + (__u64)x->request_len);
+	return 1;
 }
 
 static __always_inline void finish(struct conn *c)
@@ -71,27 +80,50 @@ static __always_inline void finish(struct conn *c)
 	c->state = IDLE;
 }
 
-// give_up ends an exchange whose connection is gone.
-static __always_inline void give_up(struct conn *c, int err)
+// give_up ends an exchange whose connection is gone and says whether that was told.
+static __always_inline int give_up(struct conn *c, int err, __u32 ends)
 {
+	int told = 0;
+
 	if (c->state == REQUEST) {
 		c->x.last = bpf_ktime_get_ns();
-		ship(c, CLOSED | (err == ETIMEDOUT ? TIMEOUT : err ? RESET : 0));
-	} else {
-		finish(c);
+		told = ship(c, ends | CLOSED | (err == ETIMEDOUT ? TIMEOUT : err ? RESET : 0));
+	} else if (c->state == RESPONSE) {
+		told = ship(c, ends);
 	}
 	c->state = IDLE;
+	return told;
 }
 
-static __always_inline void orphan(struct conn *c)
+// end tells that the connection is over, if it was heard of.
+static __always_inline void end(struct conn *c, int err)
 {
-	if (!c->orphaned)
-		unpaired(&c->x);
-	c->orphaned = 1;
+	struct exchange *x = &c->x;
+
+	if (give_up(c, err, ENDS) || !x->seq)
+		return;
+	x->kind = END;
+	x->start = x->first = x->in = x->out = 0;
+	x->last = bpf_ktime_get_ns();
+	x->flags = (x->flags & (DATAGRAM | RESET | TIMEOUT)) | (err == ETIMEDOUT ? TIMEOUT : err ? RESET : 0);
+	x->request_len = x->response_len = x->room = 0;
+	put(c, 0);
 }
 
 // head is where the bytes of a chunk go: the heads of a connection.
-enum head { NOWHERE, TO_REQUEST, TO_RESPONSE, TO_NEXT };
+enum head { NOWHERE, TO_REQUEST, TO_RESPONSE, TO_NEXT, TO_GREETING };
+
+// orphan takes bytes of the server that answer nothing: its greeting, or the
+// answer to something that was not seen.
+static __always_inline enum head orphan(struct conn *c)
+{
+	if (!c->x.seq && !(c->x.flags & JOINED) && c->tcp)
+		return TO_GREETING;
+	if (!c->orphaned)
+		unpaired(&c->x);
+	c->orphaned = 1;
+	return NOWHERE;
+}
 
 // answered adds a chunk of the response.
 static __always_inline enum head answered(struct conn *c, struct chunk *k)
@@ -127,23 +159,25 @@ static __always_inline enum head server_received(struct conn *c, struct chunk *k
 static __always_inline enum head server_sent(struct conn *c, struct chunk *k)
 {
 	c->sent = k->seq;
-	if (c->state == IDLE) {
-		orphan(c);
-		return NOWHERE;
-	}
+	if (c->state == IDLE)
+		return orphan(c);
 	c->x.out += k->n;
 	return answered(c, k);
 }
 
+// pending tells whether a send is still to be reported.
+static __always_inline bool pending(struct conn *c, struct chunk *k)
+{
+	return c->tcp && after(k->seq, c->sent);
+}
+
 static __always_inline enum head client_received(struct conn *c, struct chunk *k)
 {
-	bool pending = c->tcp && after(k->seq, c->sent);
+	bool late = pending(c, k);
 
-	if (c->state == IDLE && !pending) {
-		orphan(c);
-		return NOWHERE;
-	}
-	if (c->state == IDLE || (c->state == RESPONSE && pending && after(k->seq, c->mark))) {
+	if (c->state == IDLE && !late)
+		return orphan(c);
+	if (c->state == IDLE || (c->state == RESPONSE && late && after(k->seq, c->mark))) {
 		finish(c);
 		begin(c, k->now);
 		c->x.flags |= LATE;
@@ -171,21 +205,62 @@ static __always_inline enum head client_sent(struct conn *c, struct chunk *k)
 	return TO_REQUEST;
 }
 
+// catch_up makes the request that was read ahead the current one.
+static __always_inline void catch_up(struct conn *c)
+{
+	finish(c);
+	begin(c, c->next_start);
+	c->state = REQUEST;
+	c->x.in = c->next_n;
+	c->x.request_len = c->next_len;
+	__builtin_memcpy(c->request, c->next_head, REQUEST_HEAD);
+	c->next_n = 0;
+}
+
 // moved does what follows when the bytes of a chunk are in their head.
 static __always_inline void moved(struct conn *c)
 {
 	// A socket that is not TCP may vanish untold.
 	if (!c->tcp && c->state == RESPONSE && !c->shipped)
 		ship(c, EARLY);
-	if (c->next_n && !after(c->next_mark, c->sent)) {
-		finish(c);
-		begin(c, c->next_start);
-		c->state = REQUEST;
-		c->x.in = c->next_n;
-		c->x.request_len = c->next_len;
-		__builtin_memcpy(c->request, c->next_head, REQUEST_HEAD);
-		c->next_n = 0;
+	if (c->next_n && !after(c->next_mark, c->sent))
+		catch_up(c);
+}
+
+// fill reads a chunk into a head that still has room.
+static __always_inline void fill(struct conn *c, enum head to, struct chunk *k)
+{
+	__u64 offset, len, cap = REQUEST_HEAD;
+
+	switch (to) {
+	case TO_REQUEST:
+		offset = offsetof(struct conn, request);
+		len = c->x.request_len;
+		break;
+	case TO_RESPONSE:
+		offset = offsetof(struct conn, response);
+		len = c->x.response_len;
+		cap = RESPONSE_HEAD;
+		break;
+	case TO_NEXT:
+		offset = offsetof(struct conn, next_head);
+		len = c->next_len;
+		break;
+	default:
+		return;
 	}
+	if (len >= cap)
+		return;
+	locate(c, k);
+	barrier_var(offset);
+	barrier_var(cap);
+	len = read_head(c, offset, len, cap, k);
+	if (to == TO_REQUEST)
+		c->x.request_len = len;
+	else if (to == TO_RESPONSE)
+		c->x.response_len = len;
+	else
+		c->next_len = len;
 }
 
 #endif

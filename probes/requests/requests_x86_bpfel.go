@@ -24,16 +24,27 @@ type requestsConn struct {
 	NextMark  uint32
 	NextLen   uint32
 	Shipped   uint64
+	Batch     uint64
+	BatchTime uint64
+	BatchAt   uint32
+	Inode     uint32
 	Lock      uint32
 	Gen       uint32
+	Tuned     uint32
 	Sent      uint32
 	Mark      uint32
+	ClientCap uint16
+	ServerCap uint16
+	Mode      uint8
 	On        uint8
+	Chosen    uint8
 	State     uint8
 	Tcp       uint8
+	Fresh     uint8
 	Guesses   uint8
+	Shown     uint8
 	Orphaned  uint8
-	Slack     [203]uint8
+	Slack     [167]uint8
 }
 
 type requestsException struct {
@@ -83,6 +94,14 @@ type requestsOpen struct {
 	Head    [4]int8
 }
 
+type requestsPlace struct {
+	_     structs.HostLayout
+	Netns uint32
+	Port  uint16
+	Role  uint8
+	Pad   uint8
+}
+
 type requestsPort struct {
 	_     structs.HostLayout
 	Netns uint32
@@ -99,7 +118,17 @@ type requestsProcess struct {
 type requestsTrouble struct {
 	_        structs.HostLayout
 	Lost     uint64
+	Chunks   uint64
 	Unpaired uint64
+}
+
+type requestsTuning struct {
+	_         structs.HostLayout
+	Mode      uint8
+	Role      uint8
+	ClientCap uint16
+	ServerCap uint16
+	Pad       uint16
 }
 
 // Names of all BPF objects in the ELF.
@@ -107,15 +136,18 @@ type requestsTrouble struct {
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	requestsMapConns          = "conns"
+	requestsMapDatagrams      = "datagrams"
 	requestsMapExceptions     = "exceptions"
 	requestsMapListeners      = "listeners"
-	requestsMapListening      = "listening"
+	requestsMapMarks          = "marks"
+	requestsMapPlaces         = "places"
 	requestsMapRing           = "ring"
 	requestsMapTroubles       = "troubles"
+	requestsMapTuned          = "tuned"
 	requestsProgDestroyed     = "destroyed"
 	requestsProgExecuted      = "executed"
 	requestsProgExited        = "exited"
-	requestsProgFindListeners = "find_listeners"
+	requestsProgFindSockets   = "find_sockets"
 	requestsProgForked        = "forked"
 	requestsProgSetState      = "set_state"
 	requestsProgSockRecv      = "sock_recv"
@@ -124,12 +156,16 @@ const (
 	requestsVarContended      = "contended"
 	requestsVarDirty          = "dirty"
 	requestsVarExceptionsUsed = "exceptions_used"
+	requestsVarExchangeType   = "exchange_type"
 	requestsVarFinal          = "final"
 	requestsVarGeneration     = "generation"
 	requestsVarLostAmendments = "lost_amendments"
+	requestsVarLostChunks     = "lost_chunks"
 	requestsVarLostExchanges  = "lost_exchanges"
 	requestsVarObserveDefault = "observe_default"
 	requestsVarOpenType       = "open_type"
+	requestsVarSleeping       = "sleeping"
+	requestsVarTunings        = "tunings"
 	requestsVarUnpairedChunks = "unpaired_chunks"
 	requestsVarWakeAt         = "wake_at"
 )
@@ -176,15 +212,15 @@ type requestsSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type requestsProgramSpecs struct {
-	Destroyed     *ebpf.ProgramSpec `ebpf:"destroyed"`
-	Executed      *ebpf.ProgramSpec `ebpf:"executed"`
-	Exited        *ebpf.ProgramSpec `ebpf:"exited"`
-	FindListeners *ebpf.ProgramSpec `ebpf:"find_listeners"`
-	Forked        *ebpf.ProgramSpec `ebpf:"forked"`
-	SetState      *ebpf.ProgramSpec `ebpf:"set_state"`
-	SockRecv      *ebpf.ProgramSpec `ebpf:"sock_recv"`
-	SockSend      *ebpf.ProgramSpec `ebpf:"sock_send"`
-	Sweep         *ebpf.ProgramSpec `ebpf:"sweep"`
+	Destroyed   *ebpf.ProgramSpec `ebpf:"destroyed"`
+	Executed    *ebpf.ProgramSpec `ebpf:"executed"`
+	Exited      *ebpf.ProgramSpec `ebpf:"exited"`
+	FindSockets *ebpf.ProgramSpec `ebpf:"find_sockets"`
+	Forked      *ebpf.ProgramSpec `ebpf:"forked"`
+	SetState    *ebpf.ProgramSpec `ebpf:"set_state"`
+	SockRecv    *ebpf.ProgramSpec `ebpf:"sock_recv"`
+	SockSend    *ebpf.ProgramSpec `ebpf:"sock_send"`
+	Sweep       *ebpf.ProgramSpec `ebpf:"sweep"`
 }
 
 // requestsMapSpecs contains maps before they are loaded into the kernel.
@@ -192,11 +228,14 @@ type requestsProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type requestsMapSpecs struct {
 	Conns      *ebpf.MapSpec `ebpf:"conns"`
+	Datagrams  *ebpf.MapSpec `ebpf:"datagrams"`
 	Exceptions *ebpf.MapSpec `ebpf:"exceptions"`
 	Listeners  *ebpf.MapSpec `ebpf:"listeners"`
-	Listening  *ebpf.MapSpec `ebpf:"listening"`
+	Marks      *ebpf.MapSpec `ebpf:"marks"`
+	Places     *ebpf.MapSpec `ebpf:"places"`
 	Ring       *ebpf.MapSpec `ebpf:"ring"`
 	Troubles   *ebpf.MapSpec `ebpf:"troubles"`
+	Tuned      *ebpf.MapSpec `ebpf:"tuned"`
 }
 
 // requestsVariableSpecs contains global variables before they are loaded into the kernel.
@@ -206,12 +245,16 @@ type requestsVariableSpecs struct {
 	Contended      *ebpf.VariableSpec `ebpf:"contended"`
 	Dirty          *ebpf.VariableSpec `ebpf:"dirty"`
 	ExceptionsUsed *ebpf.VariableSpec `ebpf:"exceptions_used"`
+	ExchangeType   *ebpf.VariableSpec `ebpf:"exchange_type"`
 	Final          *ebpf.VariableSpec `ebpf:"final"`
 	Generation     *ebpf.VariableSpec `ebpf:"generation"`
 	LostAmendments *ebpf.VariableSpec `ebpf:"lost_amendments"`
+	LostChunks     *ebpf.VariableSpec `ebpf:"lost_chunks"`
 	LostExchanges  *ebpf.VariableSpec `ebpf:"lost_exchanges"`
 	ObserveDefault *ebpf.VariableSpec `ebpf:"observe_default"`
 	OpenType       *ebpf.VariableSpec `ebpf:"open_type"`
+	Sleeping       *ebpf.VariableSpec `ebpf:"sleeping"`
+	Tunings        *ebpf.VariableSpec `ebpf:"tunings"`
 	UnpairedChunks *ebpf.VariableSpec `ebpf:"unpaired_chunks"`
 	WakeAt         *ebpf.VariableSpec `ebpf:"wake_at"`
 }
@@ -237,21 +280,27 @@ func (o *requestsObjects) Close() error {
 // It can be passed to loadRequestsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type requestsMaps struct {
 	Conns      *ebpf.Map `ebpf:"conns"`
+	Datagrams  *ebpf.Map `ebpf:"datagrams"`
 	Exceptions *ebpf.Map `ebpf:"exceptions"`
 	Listeners  *ebpf.Map `ebpf:"listeners"`
-	Listening  *ebpf.Map `ebpf:"listening"`
+	Marks      *ebpf.Map `ebpf:"marks"`
+	Places     *ebpf.Map `ebpf:"places"`
 	Ring       *ebpf.Map `ebpf:"ring"`
 	Troubles   *ebpf.Map `ebpf:"troubles"`
+	Tuned      *ebpf.Map `ebpf:"tuned"`
 }
 
 func (m *requestsMaps) Close() error {
 	return _RequestsClose(
 		m.Conns,
+		m.Datagrams,
 		m.Exceptions,
 		m.Listeners,
-		m.Listening,
+		m.Marks,
+		m.Places,
 		m.Ring,
 		m.Troubles,
+		m.Tuned,
 	)
 }
 
@@ -262,12 +311,16 @@ type requestsVariables struct {
 	Contended      *ebpf.Variable `ebpf:"contended"`
 	Dirty          *ebpf.Variable `ebpf:"dirty"`
 	ExceptionsUsed *ebpf.Variable `ebpf:"exceptions_used"`
+	ExchangeType   *ebpf.Variable `ebpf:"exchange_type"`
 	Final          *ebpf.Variable `ebpf:"final"`
 	Generation     *ebpf.Variable `ebpf:"generation"`
 	LostAmendments *ebpf.Variable `ebpf:"lost_amendments"`
+	LostChunks     *ebpf.Variable `ebpf:"lost_chunks"`
 	LostExchanges  *ebpf.Variable `ebpf:"lost_exchanges"`
 	ObserveDefault *ebpf.Variable `ebpf:"observe_default"`
 	OpenType       *ebpf.Variable `ebpf:"open_type"`
+	Sleeping       *ebpf.Variable `ebpf:"sleeping"`
+	Tunings        *ebpf.Variable `ebpf:"tunings"`
 	UnpairedChunks *ebpf.Variable `ebpf:"unpaired_chunks"`
 	WakeAt         *ebpf.Variable `ebpf:"wake_at"`
 }
@@ -276,15 +329,15 @@ type requestsVariables struct {
 //
 // It can be passed to loadRequestsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type requestsPrograms struct {
-	Destroyed     *ebpf.Program `ebpf:"destroyed"`
-	Executed      *ebpf.Program `ebpf:"executed"`
-	Exited        *ebpf.Program `ebpf:"exited"`
-	FindListeners *ebpf.Program `ebpf:"find_listeners"`
-	Forked        *ebpf.Program `ebpf:"forked"`
-	SetState      *ebpf.Program `ebpf:"set_state"`
-	SockRecv      *ebpf.Program `ebpf:"sock_recv"`
-	SockSend      *ebpf.Program `ebpf:"sock_send"`
-	Sweep         *ebpf.Program `ebpf:"sweep"`
+	Destroyed   *ebpf.Program `ebpf:"destroyed"`
+	Executed    *ebpf.Program `ebpf:"executed"`
+	Exited      *ebpf.Program `ebpf:"exited"`
+	FindSockets *ebpf.Program `ebpf:"find_sockets"`
+	Forked      *ebpf.Program `ebpf:"forked"`
+	SetState    *ebpf.Program `ebpf:"set_state"`
+	SockRecv    *ebpf.Program `ebpf:"sock_recv"`
+	SockSend    *ebpf.Program `ebpf:"sock_send"`
+	Sweep       *ebpf.Program `ebpf:"sweep"`
 }
 
 func (p *requestsPrograms) Close() error {
@@ -292,7 +345,7 @@ func (p *requestsPrograms) Close() error {
 		p.Destroyed,
 		p.Executed,
 		p.Exited,
-		p.FindListeners,
+		p.FindSockets,
 		p.Forked,
 		p.SetState,
 		p.SockRecv,

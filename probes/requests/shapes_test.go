@@ -344,7 +344,7 @@ func TestDetachLeavesNothing(t *testing.T) {
 func kernelObjects(t *testing.T, objs *requestsObjects) (gone func() bool) {
 	t.Helper()
 	var programs []ebpf.ProgramID
-	for _, p := range []*ebpf.Program{objs.SockSend, objs.SockRecv, objs.SetState, objs.Destroyed, objs.Sweep, objs.FindListeners, objs.Forked, objs.Executed, objs.Exited} {
+	for _, p := range []*ebpf.Program{objs.SockSend, objs.SockRecv, objs.SetState, objs.Destroyed, objs.Sweep, objs.FindSockets, objs.Forked, objs.Executed, objs.Exited} {
 		info, err := p.Info()
 		if err != nil {
 			t.Fatal(err)
@@ -353,7 +353,7 @@ func kernelObjects(t *testing.T, objs *requestsObjects) (gone func() bool) {
 		programs = append(programs, id)
 	}
 	var maps []ebpf.MapID
-	for _, m := range []*ebpf.Map{objs.Conns, objs.Ring, objs.Exceptions, objs.Listeners, objs.Listening, objs.Troubles} {
+	for _, m := range []*ebpf.Map{objs.Conns, objs.Ring, objs.Exceptions, objs.Listeners, objs.Marks, objs.Tuned, objs.Places, objs.Datagrams, objs.Troubles} {
 		info, err := m.Info()
 		if err != nil {
 			t.Fatal(err)

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Dual MIT/GPL
+// Transfers one by one: for protocols whose directions mix, and for sockets that
+// nobody knows yet.
+#ifndef VITALS_STREAM_H
+#define VITALS_STREAM_H
+
+#include "machine.h"
+
+// BIG is a record with room for size bytes, which are read right into the ring.
+#define BIG(size)                                                                                                      \
+	ONCE_VERIFIED int big_##size(struct conn *c, struct chunk *k, __u64 cap)                                        \
+	{                                                                                                              \
+		struct {                                                                                               \
+			struct exchange x;                                                                             \
+			char head[size];                                                                               \
+		} *r;                                                                                                  \
+		__u64 wake = BPF_RB_NO_WAKEUP;                                                                         \
+                                                                                                                       \
+		if (!c || !k)                                                                                          \
+			return 0;                                                                                      \
+		if (sleeping || bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > wake_at)                                 \
+			wake = BPF_RB_FORCE_WAKEUP;                                                                    \
+		r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);                                                         \
+		if (!r) {                                                                                              \
+			lose(&c->x);                                                                                   \
+			return 0;                                                                                      \
+		}                                                                                                      \
+		r->x = c->x;                                                                                           \
+		r->x.request_len = read_big(r->head, size, cap, k);                                                    \
+		sleeping = 0;                                                                                          \
+		bpf_ringbuf_submit(r, wake);                                                                           \
+		return 0;                                                                                              \
+	}
+
+BIG(1024)
+BIG(4096)
+BIG(16384)
+BIG(32768)
+
+static __always_inline void put_big(struct conn *c, struct chunk *k, __u64 cap)
+{
+	__u64 size = k->count > 1 ? 2 * cap : cap;
+
+	if (size <= 1024)
+		big_1024(c, k, cap);
+	else if (size <= 4096)
+		big_4096(c, k, cap);
+	else if (size <= 16384)
+		big_16384(c, k, cap);
+	else
+		big_32768(c, k, cap);
+	c->x.flags &= ~ONCE;
+}
+
+// show ships one transfer.
+ONCE_VERIFIED int show(struct conn *c, struct chunk *k, __u64 cap)
+{
+	struct exchange *x;
+
+	if (!c || !k)
+		return 0;
+	x = &c->x;
+	x->kind = CHUNK;
+	x->seq++;
+	x->start = x->last = k->now;
+	x->first = 0;
+	x->in = k->received ? k->n : 0;
+	x->out = k->received ? 0 : k->n;
+	x->flags &= CUT | JOINED | SWITCHED | DATAGRAM | GREETING;
+	x->flags |= k->received ? RECEIVED : 0;
+	if (k->received && c->x.role == ROLE_CLIENT && pending(c, k))
+		x->flags |= LATE;
+	x->request_len = x->response_len = x->room = 0;
+	locate(c, k);
+	if (!k->base || k->flags & MSG_TRUNC)
+		cap = 0;
+	if (cap > k->n)
+		cap = k->n;
+	if (cap > CHUNK_HEAD) {
+		put_big(c, k, cap);
+		return 0;
+	}
+	if (cap)
+		x->request_len = read_head(c, offsetof(struct conn, response), 0, cap, k);
+	put(c, x->request_len);
+	return 0;
+}
+
+// show_request ships a request that has begun as what it is so far.
+static __always_inline void show_request(struct conn *c)
+{
+	struct exchange *x = &c->x;
+
+	x->kind = CHUNK;
+	x->last = x->start;
+	x->flags &= CUT | JOINED | SWITCHED;
+	x->flags |= x->in ? RECEIVED : 0;
+	x->response_len = 0;
+	x->room = RESPONSE_HEAD;
+	put(c, RESPONSE_HEAD + (__u64)x->request_len);
+	c->state = IDLE;
+}
+
+// by_chunk changes the mode; what has begun is not lost.
+static __always_inline void by_chunk(struct conn *c)
+{
+	c->mode = BY_CHUNK;
+	c->x.flags |= SWITCHED;
+	if (c->state == RESPONSE)
+		finish(c);
+	if (c->state == REQUEST)
+		show_request(c);
+	if (c->next_n) {
+		catch_up(c);
+		show_request(c);
+	}
+	c->state = IDLE;
+}
+
+static __always_inline void tune(struct conn *c, struct tuning *t)
+{
+	if (t->role != ROLE_UNKNOWN && c->x.role != t->role) {
+		c->state = IDLE;
+		c->next_n = 0;
+		c->x.role = t->role;
+	}
+	c->client_cap = t->client_cap ?: CHUNK_HEAD;
+	c->server_cap = t->server_cap ?: CHUNK_HEAD;
+	if (t->mode == c->mode)
+		return;
+	if (t->mode == BY_CHUNK) {
+		by_chunk(c);
+		return;
+	}
+	finish(c);
+	c->mode = t->mode;
+	c->next_n = 0;
+}
+
+// retune looks whether user space wants something of this socket.
+ONCE_VERIFIED int retune(struct conn *c)
+{
+	struct tuning *t;
+
+	if (!c)
+		return 0;
+	c->tuned = tunings;
+	t = bpf_map_lookup_elem(&tuned, &c->x.cookie);
+	if (!t)
+		return 0;
+	tune(c, t);
+	bpf_map_delete_elem(&tuned, &c->x.cookie);
+	return 0;
+}
+
+// stream ships a transfer of a socket that goes by chunk.
+static __always_inline void stream(struct conn *c, struct chunk *k)
+{
+	__u64 cap = c->server_cap;
+
+	if (k->received == (c->x.role == ROLE_SERVER))
+		cap = c->client_cap;
+	if (cap > MAX_HEAD)
+		cap = MAX_HEAD;
+	show(c, k, cap);
+	if (!k->received)
+		c->sent = k->seq;
+}
+
+// preface tells whether a connection turned out to be HTTP/2, which goes by
+// chunk from its first byte, so that no header is missed.
+static __always_inline bool preface(struct conn *c, enum head to, struct chunk *k)
+{
+	struct exchange *x = &c->x;
+
+	if (to != TO_REQUEST || x->seq > 2 || x->request_len < 4 || *(__u32 *)c->request != 0x20495250) // "PRI "
+		return false;
+	c->client_cap = HTTP2_CLIENT_HEAD;
+	c->server_cap = HTTP2_SERVER_HEAD;
+	if (x->in + x->out == k->n) {
+		// All of it is at hand: ship more of it than fits into the head.
+		x->seq--;
+		c->state = IDLE;
+		by_chunk(c);
+		stream(c, k);
+		return true;
+	}
+	by_chunk(c);
+	return true;
+}
+
+#endif
