@@ -1,0 +1,97 @@
+package serve
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+
+	"vitals/core"
+)
+
+// Listen opens the address that is served: "host:port", where no host means
+// every address of this machine, or a port alone, which means 127.0.0.1.
+func Listen(address string) (net.Listener, error) {
+	if !strings.Contains(address, ":") {
+		address = "127.0.0.1:" + address
+	}
+	l, err := net.Listen("tcp", address)
+	switch {
+	case err == nil:
+		return l, nil
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, &core.Remedied{Err: fmt.Errorf("listen on %s: the port is in use", address), Permanent: true,
+			Remedy: "another vitals or another program has it, ss -tlnp says which; choose another port with --listen"}
+	case errors.Is(err, os.ErrPermission):
+		return nil, &core.Remedied{Err: fmt.Errorf("listen on %s: %w", address, err), Permanent: true,
+			Remedy: "ports below 1024 need root or CAP_NET_BIND_SERVICE"}
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return nil, &core.Remedied{Err: fmt.Errorf("listen on %s: this machine does not have the address", address), Permanent: true,
+			Remedy: "ip address lists those it has"}
+	}
+	return nil, fmt.Errorf("listen on %s: %w", address, err)
+}
+
+// Advertised is the "host:port" at which others reach what listens on address:
+// never an unspecified address, for which the instance's name stands.
+func Advertised(address, instance string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return net.JoinHostPort("127.0.0.1", address)
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = instance
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// loopback reports whether only this machine reaches a.
+func loopback(a net.Addr) bool {
+	tcp, ok := a.(*net.TCPAddr)
+	return !ok || tcp.IP.IsLoopback()
+}
+
+// limit makes l accept only so many connections at one time; more wait in the
+// kernel's queue.
+func limit(l net.Listener, n int) net.Listener {
+	return &limited{Listener: l, slots: make(chan struct{}, n), closed: make(chan struct{})}
+}
+
+type limited struct {
+	net.Listener
+	slots  chan struct{}
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (l *limited) Accept() (net.Conn, error) {
+	select {
+	case l.slots <- struct{}{}:
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+	c, err := l.Listener.Accept()
+	if err != nil {
+		<-l.slots
+		return nil, err
+	}
+	return &counted{Conn: c, free: sync.OnceFunc(func() { <-l.slots })}, nil
+}
+
+func (l *limited) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return l.Listener.Close()
+}
+
+type counted struct {
+	net.Conn
+	free func()
+}
+
+func (c *counted) Close() error {
+	defer c.free()
+	return c.Conn.Close()
+}
