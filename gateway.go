@@ -5,9 +5,47 @@ import (
 	"fmt"
 	"net"
 
+	"vitals/core"
 	"vitals/core/cli"
 	"vitals/push/gateway"
 )
+
+// receiver is the gateway that runs beside everything else, as the configuration
+// says; ok is false when it says none.
+func (p *program) receiver(s settings) (spec core.Spec, ok bool, err error) {
+	o := s.Config.Gateway
+	if o.Listen == "" {
+		return core.Spec{}, false, nil
+	}
+	spec, err = gateway.NewSpec(gateway.UnitConfig{
+		Config: gateway.Config{
+			Limits: gateway.Limits{Body: o.MaxBody}, Timeout: o.Timeout, TTL: o.TTL, Rate: o.Rate, WebConfig: o.WebConfig,
+			Version: version, Log: s.log,
+		},
+		Listen: o.Listen, Dir: o.Dir(),
+		Report: p.engine.Gateway, Gone: p.engine.GatewayGone, Event: p.engine.Event, Delete: p.deletions,
+	})
+	return spec, true, err
+}
+
+// control is the supervisor, and the gateway for what only that can do.
+type control struct {
+	core.Control
+	deletions chan<- string
+}
+
+// Submit queues an intent.
+func (c control) Submit(i core.Intent) bool {
+	if i.Op != core.IntentDeleteGroup {
+		return c.Control.Submit(i)
+	}
+	select {
+	case c.deletions <- i.Group:
+		return true
+	default:
+		return false
+	}
+}
 
 // receive takes pushes until it is told to stop; what was acknowledged is
 // stored by then.
@@ -18,7 +56,7 @@ func receive(ctx context.Context, r *cli.Options) error {
 	defer quit()
 	o, log := r.Gateway, stderrLog(r, false)
 	c := gateway.Config{
-		Limits: gateway.Limits{Body: o.MaxBody}, Timeout: o.Timeout, TTL: o.TTL,
+		Limits: gateway.Limits{Body: o.MaxBody}, Timeout: o.Timeout, TTL: o.TTL, Rate: o.Rate, WebConfig: o.WebConfig,
 		Unchecked: o.Unchecked, UTF8Names: o.UTF8Names, Admin: o.Admin,
 		Flags: o.Flags, Version: version, Log: log,
 	}

@@ -82,7 +82,7 @@ func dashboard(ctx context.Context, r *cli.Options) error {
 	ctx, p.fail = context.WithCancelCause(ctx)
 	p.start(ctx)
 	err = ui.Run(ctx, ui.Config{
-		Source: p.engine, Control: p.supervisor,
+		Source: p.engine, Control: control{p.supervisor, p.deletions},
 		Metrics: func(s *core.Snapshot) []core.MetricInfo { return expose.Catalogue(s, 50) },
 		Theme:   theme, Themes: func() []themes.Theme { return allThemes(r.Paths) },
 		SaveTheme: func(name string) error { kept.Theme = name; return save() },

@@ -36,6 +36,7 @@ type program struct {
 	discover   *discover.Discover
 	probes     *probes.Set
 	pushNow    bells
+	deletions  chan string // groups that the gateway shall forget
 	log        *slog.Logger
 	calls      *calls.Recorder
 	pushes     *calls.Tracker
@@ -56,7 +57,7 @@ type program struct {
 // settings is what a program is made of.
 type settings struct {
 	*cli.Options
-	push   bool    // with the destinations of the configuration
+	push   bool    // with the destinations and the gateway of the configuration
 	screen bool    // somebody looks
 	others []int32 // other running instances
 	log    *slog.Logger
@@ -76,7 +77,7 @@ func (s *settings) tick() time.Duration {
 }
 
 func newProgram(s settings) (*program, error) {
-	p := &program{settings: s, calls: calls.New(), log: s.log, done: make(chan error, 1)}
+	p := &program{settings: s, calls: calls.New(), deletions: make(chan string, 16), log: s.log, done: make(chan error, 1)}
 	if !s.Config.Calls {
 		p.calls = nil // a nil recorder ignores everything
 	}
@@ -104,7 +105,7 @@ func newProgram(s settings) (*program, error) {
 		Specs: specs, Toggles: &core.Toggles{Choices: s.Choices()}, Only: len(s.PIDs) > 0, Reporter: reporter, Log: s.log,
 		StatePath: s.Paths.Toggles(), Recorder: p.calls, DryRun: s.Rehearse,
 		PushNow: p.pushNow.ring,
-		Reload: p.reload,
+		Reload:  p.reload,
 	})
 	p.discover, err = discover.New(discover.Config{
 		Handler: fanOut{p.engine, p.supervisor}, Selection: selection(s.Config), PIDs: s.PIDs,
@@ -131,6 +132,13 @@ func (p *program) units(s settings) ([]core.Spec, error) {
 			return nil, err
 		}
 		specs = append(specs, pushes...)
+		gateway, wanted, err := p.receiver(s)
+		if err != nil {
+			return nil, err
+		}
+		if wanted {
+			specs = append(specs, gateway)
+		}
 	}
 	return specs, nil
 }

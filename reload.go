@@ -16,7 +16,7 @@ import (
 )
 
 // live are the settings that a reload applies; a name stands for its section.
-var live = []string{"include", "exclude", "instrumentation", "services", "groups", "push", "integrations"}
+var live = []string{"include", "exclude", "instrumentation", "services", "groups", "push", "gateway", "integrations"}
 
 // reload reads the configuration again and applies what changed, and nothing
 // else. What is wrong leaves everything as it was. The outcome is an event.

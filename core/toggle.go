@@ -107,4 +107,5 @@ type Intent struct {
 	Choice Choice
 	Unit   string
 	Login  *Login // of IntentIntegrationLogin
+	Group  string // of IntentDeleteGroup: GatewayGroup.ID
 }

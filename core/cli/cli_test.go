@@ -297,7 +297,7 @@ func TestT70_TheIntervalDefaultsTo15s(t *testing.T) {
 func TestGatewayOptionsArriveParsed(t *testing.T) {
 	f := newFixture(t)
 	_, _, stderr, got := f.run("gateway", "--listen", "[::1]:0", "--store", "disk:/x/y:z", "--ttl", "24h", "--timeout", "2s", "--max-body", "64KiB",
-		"--unchecked", "--utf8-names", "--enable-admin", "--enable-quit", "--log-level", "debug")
+		"--rate", "2.5", "--web-config", "/w.yml", "--unchecked", "--utf8-names", "--enable-admin", "--enable-quit", "--log-level", "debug")
 	if got.opts == nil {
 		t.Fatal(stderr)
 	}
@@ -306,7 +306,7 @@ func TestGatewayOptionsArriveParsed(t *testing.T) {
 		t.Errorf("%+v", g)
 	}
 	g.Flags = nil
-	want := GatewayOptions{Listen: "[::1]:0", Store: "disk", Dir: "/x/y:z", TTL: 24 * time.Hour, Timeout: 2 * time.Second, MaxBody: 64 << 10,
+	want := GatewayOptions{Listen: "[::1]:0", Store: "disk", Dir: "/x/y:z", TTL: 24 * time.Hour, Timeout: 2 * time.Second, MaxBody: 64 << 10, Rate: 2.5, WebConfig: "/w.yml",
 		Unchecked: true, UTF8Names: true, Admin: true, Lifecycle: true}
 	if fmt.Sprint(g) != fmt.Sprint(want) {
 		t.Errorf("%+v, want %+v", g, want)

@@ -22,7 +22,9 @@ type GatewayOptions struct {
 	// Timeout bounds one request, MaxBody its body in bytes as sent.
 	Timeout   time.Duration
 	MaxBody   int64
-	Unchecked bool // no check against other groups
+	Rate      float64 // pushes a second of one client, 0 is no limit
+	WebConfig string  // file with TLS and users
+	Unchecked bool    // no check against other groups
 	UTF8Names bool
 	Admin     bool // PUT /api/v1/admin/wipe is allowed
 	Lifecycle bool // PUT and POST /-/quit are allowed
@@ -70,6 +72,8 @@ func (a *app) gateway() *cobra.Command {
 	f.String("ttl", "0s", "remove groups that were not pushed to for this `TIME`; 0s never; a push may ask with X-Push-TTL")
 	f.String("timeout", "10s", "`TIME` that a request may take")
 	f.String("max-body", "16MiB", "`SIZE` of a request, as sent; decompressed it may have 8 times that")
+	f.Float64("rate", 0, "pushes a second that one client may make on average: `N`; over it the answer is 429; 0 is no limit")
+	f.String("web-config", "", "`FILE` with TLS and users, in the form that Prometheus' exporters have")
 	f.Bool("unchecked", false, "do not check pushes against other groups")
 	f.Bool("utf8-names", false, "allow any UTF-8 in names of metrics and labels")
 	f.Bool("enable-admin", false, "allow PUT /api/v1/admin/wipe, which removes all groups")
@@ -107,6 +111,10 @@ func gatewayOptions(cmd *cobra.Command) (*GatewayOptions, error) {
 	g.UTF8Names, _ = f.GetBool("utf8-names")
 	g.Admin, _ = f.GetBool("enable-admin")
 	g.Lifecycle, _ = f.GetBool("enable-quit")
+	g.WebConfig, _ = f.GetString("web-config")
+	if g.Rate, _ = f.GetFloat64("rate"); !(g.Rate >= 0 && g.Rate <= 1e6) {
+		return nil, usagef("--rate: %g is not a number of pushes a second: write for example 10, or 0 for no limit", g.Rate)
+	}
 	g.Listen, _ = f.GetString("listen")
 	if _, port, err := net.SplitHostPort(g.Listen); err != nil || !isPort(port) {
 		return nil, usagef("--listen: %s is not an address to listen on: write for example 127.0.0.1:9091", quoted(g.Listen))

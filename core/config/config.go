@@ -28,8 +28,9 @@ type Config struct {
 	Services         map[string]map[string]core.Choice // by service, by kind
 	Groups           []Group                           // the first that matches a process wins
 
-	Push         Push    // the only destination, unless there are Destinations
-	Destinations []Push  // the list form of push; see Pushes
+	Push         Push   // the only destination, unless there are Destinations
+	Destinations []Push // the list form of push; see Pushes
+	Gateway      Gateway
 	Budget       float64 // of the machine's CPU; 0 means no budget
 	Calls        bool    // time the calls that vitals itself makes
 	Capture      bool    // keep headers and bodies; always false so far
@@ -69,6 +70,7 @@ func Default() Config {
 		Theme:   "auto",
 		Color:   "auto",
 		Push:    defaultPush(),
+		Gateway: defaultGateway(),
 		Calls:   true,
 		Limits: Limits{
 			RequestsRing:     2 << 20,

@@ -120,6 +120,7 @@ push:
   job: j
   group: {zone: eu-1, env: prod}
   delete_on_exit: true
+gateway: {listen: "127.0.0.1:9091", store: "disk:/var/lib/g", ttl: 1h, timeout: 1s, max_body: 1MiB, rate: 2.5, web_config: /etc/web.yml}
 limits: {requests_ring: 4KiB, series: 100, series_per_process: 10, routes_per_process: 10, ended_processes: 0, rewind: 10}
 log: {level: warn, file: /tmp/x.log}
 capture: off
@@ -143,8 +144,9 @@ func TestEverySettingArrives(t *testing.T) {
 		},
 		Push: Push{Type: "pushgateway", URL: "http://me:pw@h:9091", Mode: 0o644, Interval: time.Minute, Timeout: 3 * time.Second, Job: "j",
 			Group: []Label{{"zone", "eu-1"}, {"env", "prod"}}, Method: "put", DeleteOnExit: true, Format: "auto", Compression: "gzip"},
-		Limits: Limits{RequestsRing: 4096, Series: 100, SeriesPerProcess: 10, RoutesPerProcess: 10, EndedProcesses: 0, Rewind: 10},
-		Log:    Log{Level: 4, File: "/tmp/x.log"},
+		Gateway: Gateway{Listen: "127.0.0.1:9091", Store: "disk:/var/lib/g", TTL: time.Hour, Timeout: time.Second, MaxBody: 1 << 20, Rate: 2.5, WebConfig: "/etc/web.yml"},
+		Limits:  Limits{RequestsRing: 4096, Series: 100, SeriesPerProcess: 10, RoutesPerProcess: 10, EndedProcesses: 0, Rewind: 10},
+		Log:     Log{Level: 4, File: "/tmp/x.log"},
 	}
 	if d := cmp.Diff(want, l.Config); d != "" {
 		t.Error(d)
@@ -217,6 +219,12 @@ func TestMistakes(t *testing.T) {
 		{"push:\n  interval: 0s\n", ":2: push.interval: 1s"},
 		{"push:\n  group: {job: x}\n", ":2: push.group: --job"},
 		{"push:\n  group: {a: [x]}\n", ":2: push.group.a: one value"},
+		{"gateway: {store: here}\n", ":1: gateway.store: memory disk:/"},
+		{"gateway: {store: \"disk:here\"}\n", ":1: gateway.store: absolute"},
+		{"gateway: {rate: NaN}\n", ":1: gateway.rate: 10"},
+		{"gateway: {max_body: 2GiB}\n", ":1: gateway.max_body: 1GiB"},
+		{"gateway: {ttl: -1s}\n", ":1: gateway.ttl: 0s"},
+		{"gateway: {web_config: web.yml}\n", ":1: gateway.web_config: absolute"},
 		{"limits: {requests_ring: 5000B}\n", ":1: limits.requests_ring: power"},
 		{"limits: {requests_ring: big}\n", ":1: limits.requests_ring: 8MiB"},
 		{"limits: {series: 1e3}\n", ":1: limits.series: whole"},

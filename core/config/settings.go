@@ -1,7 +1,6 @@
 package config
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -67,7 +66,7 @@ func settings() []setting {
 			func(c *Config) *bool { return &c.Calls }, onOff, formatOnOff),
 		captureSetting(),
 	}
-	all = append(all, pushSettings()...)
+	all = append(append(all, pushSettings()...), gatewaySettings()...)
 	return append(all, []setting{
 		value("limits.requests_ring", "", "Size of the ring that carries requests out of the kernel; what does not fit is\ncounted as lost.",
 			func(c *Config) *int64 { return &c.Limits.RequestsRing }, ringSize, formatSize),
@@ -84,7 +83,7 @@ func settings() []setting {
 		value("log.level", "log-level", "What is logged: debug, info, warn or error.",
 			func(c *Config) *slogLevel { return &c.Log.Level }, parseLevel, formatLevel),
 		value("log.file", "", "Where the dashboard logs, since it cannot use the screen; empty is\nvitals/vitals.log in the state directory. Headless, the log goes to stderr.",
-			func(c *Config) *string { return &c.Log.File }, logFile, quoteYAML),
+			func(c *Config) *string { return &c.Log.File }, absolute, quoteYAML),
 	}...)
 }
 
@@ -153,10 +152,3 @@ func quoteYAML(s string) string {
 }
 
 func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", ", ") }
-
-func logFile(s string) (string, error) {
-	if s != "" && !strings.HasPrefix(s, "/") {
-		return "", fmt.Errorf("%s is not an absolute path", quoted(s))
-	}
-	return name(s)
-}
