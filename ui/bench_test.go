@@ -28,7 +28,7 @@ func BenchmarkView(b *testing.B) {
 	for _, c := range []struct {
 		name string
 		keys []string
-	}{{"overview", nil}, {"processes", []string{"2", "down"}}, {"services", []string{"2", "tab"}}, {"map", []string{"3"}}, {"requests", []string{"4"}}, {"events", []string{"5"}}, {"probes", []string{"6"}}, {"process", []string{"2", "enter"}}} {
+	}{{"overview", nil}, {"processes", []string{"2", "down"}}, {"services", []string{"2", "tab"}}, {"map", []string{"3"}}, {"requests", []string{"4"}}, {"integrations", []string{"5"}}, {"events", []string{"6"}}, {"probes", []string{"7"}}, {"process", []string{"2", "enter"}}} {
 		b.Run(c.name, func(b *testing.B) {
 			a, _ := benchApp(b, 10000)
 			for _, k := range c.keys {

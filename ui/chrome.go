@@ -179,9 +179,12 @@ func (a *app) headerRight() []segment {
 
 func (a *app) drawTabs(line canvas.Area) {
 	a.tabs = a.tabs[:0]
-	x := 1
+	x, most := 1, a.tabWidth(line.W)
 	for i, p := range a.pages {
 		name, st := fmt.Sprintf(" %d %s ", i+1, p.Title()), canvas.Fg(canvas.Muted)
+		if i != a.at && len(p.Title()) > most {
+			name = fmt.Sprintf(" %d %s ", i+1, p.Title()[:most])
+		}
 		if i == a.at {
 			name, st = fmt.Sprintf("[%d %s", i+1, p.Title()), canvas.Strong(canvas.Accent)
 		}
@@ -200,6 +203,24 @@ func (a *app) drawTabs(line canvas.Area) {
 	if n := canvas.Width(text); x+n+2 < line.W {
 		line.Text(line.W-n-1, 0, text, st)
 	}
+}
+
+// tabWidth is how many letters of the other pages' titles fit.
+func (a *app) tabWidth(w int) int {
+	for most := 14; most > 3; most-- {
+		sum := 1
+		for i, p := range a.pages {
+			n := len(p.Title())
+			if i != a.at {
+				n = min(n, most)
+			}
+			sum += n + 4
+		}
+		if sum <= w {
+			return most
+		}
+	}
+	return 3
 }
 
 // pushState is the state of the destinations in a few words: the worst of them.

@@ -184,6 +184,9 @@ func (a *app) Confirm(question string, yes func()) {
 // Menu opens a list to choose from.
 func (a *app) Menu(m page.Menu) { a.overlay = newMenu(m) }
 
+// Ask opens a form.
+func (a *app) Ask(f page.Form) { a.overlay = newForm(f) }
+
 // Copy puts text onto the clipboard of the terminal, also over SSH.
 func (a *app) Copy(what, text string) {
 	text = strings.TrimRight(text, "\n ")

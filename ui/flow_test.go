@@ -50,7 +50,7 @@ func TestQuitting(t *testing.T) {
 		{[]string{":", "ctrl+c", "ctrl+c"}, true},
 		{[]string{":", "q", "enter"}, true},
 		{[]string{"T", "esc"}, false},
-		{[]string{"6", "K", "ctrl+c"}, false},
+		{[]string{"7", "K", "ctrl+c"}, false},
 	} {
 		d := drive(t, sample(), 120, 36)
 		if got := quits(d.keys(c.keys...)); got != c.want {
@@ -201,8 +201,8 @@ func TestCopyAndMouse(t *testing.T) {
 	d.a.View()
 	d.a.Update(tea.MouseClickMsg{X: 30, Y: 6, Button: tea.MouseLeft})
 	d.sees("web-frontend / 2100")
-	d.a.Update(tea.MouseClickMsg{X: d.a.tabs[4].X + 2, Y: 1, Button: tea.MouseLeft})
-	d.sees("[5 Events]")
+	d.a.Update(tea.MouseClickMsg{X: d.a.tabs[5].X + 2, Y: 1, Button: tea.MouseLeft})
+	d.sees("[6 Events]")
 	d.a.Update(tea.MouseWheelMsg{Button: tea.MouseWheelDown})
 	d.sees("Event 4")
 }
@@ -219,7 +219,7 @@ func TestPaletteCommands(t *testing.T) {
 		{"theme nosuch", "no theme nosuch"},
 		{"refresh 2s", "live 2s"},
 		{"refresh x", "refresh x: give a time"},
-		{"events", "[5 Events]"},
+		{"events", "[6 Events]"},
 		{"off lang:go", "1 processes off"},
 		{"on lang:cobol", "no process matches"},
 		{"push now", "pushing now"},

@@ -38,15 +38,19 @@ var scenes = []struct {
 	{"map-list", sample, []string{"3", "tab", "down"}},
 	{"requests", sample, []string{"4", "down"}},
 	{"requests-single", sample, []string{"4", "tab"}},
-	{"events", sample, []string{"5"}},
-	{"probes", sample, []string{"6", "down", "down"}},
-	{"metrics", sample, []string{"7", "down"}},
-	{"metrics-destinations", sample, []string{"7", "tab"}},
-	{"metrics-calls", sample, []string{"7", "shift+tab"}},
+	{"integrations", sample, []string{"5", "down", "down"}},
+	{"integrations-login", sample, []string{"5", "down", "down", "c"}},
+	{"integration", sample, []string{"5", "enter"}},
+	{"integration-all", sample, []string{"5", "enter", "tab"}},
+	{"events", sample, []string{"6"}},
+	{"probes", sample, []string{"7", "down", "down"}},
+	{"metrics", sample, []string{"8", "down"}},
+	{"metrics-destinations", sample, []string{"8", "tab"}},
+	{"metrics-calls", sample, []string{"8", "shift+tab"}},
 	{"help", sample, []string{"2", "?"}},
 	{"palette", sample, []string{":", "r", "e"}},
 	{"themes", sample, []string{"T"}},
-	{"confirm", sample, []string{"6", "K"}},
+	{"confirm", sample, []string{"7", "K"}},
 }
 
 var sizes = [...][2]int{{120, 36}, {80, 24}, {60, 14}}
@@ -134,7 +138,7 @@ func TestEverySizeDraws(t *testing.T) {
 
 // An empty machine, as in the first moment, draws on every page.
 func TestNothingKnownYet(t *testing.T) {
-	for _, keys := range [][]string{nil, {"2"}, {"2", "enter"}, {"2", "space"}, {"2", "tab"}, {"3"}, {"3", "enter"}, {"3", "tab"}, {"4"}, {"4", "tab"}, {"4", "enter"}, {"5"}, {"5", "enter"}, {"6"}, {"6", "space"}, {"7"}, {"7", "space"}, {"7", "tab", "space"}, {"7", "tab", "tab"}, {"2", "i"}, {"y"}} {
+	for _, keys := range [][]string{nil, {"2"}, {"2", "enter"}, {"2", "space"}, {"2", "tab"}, {"3"}, {"3", "enter"}, {"3", "tab"}, {"4"}, {"4", "tab"}, {"4", "enter"}, {"5"}, {"5", "enter"}, {"6"}, {"6", "space"}, {"7"}, {"7", "space"}, {"8"}, {"8", "space"}, {"8", "tab", "space"}, {"8", "tab", "tab"}, {"5", "c"}, {"5", "space"}, {"2", "i"}, {"y"}} {
 		d := drive(t, &core.Snapshot{Seq: 1}, 120, 36)
 		d.keys(keys...)
 		d.screen()

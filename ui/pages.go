@@ -3,6 +3,8 @@ package ui
 import (
 	"vitals/ui/page"
 	"vitals/ui/page/events"
+	"vitals/ui/page/integration"
+	"vitals/ui/page/integrations"
 	"vitals/ui/page/metrics"
 	"vitals/ui/page/overview"
 	"vitals/ui/page/probes"
@@ -19,6 +21,7 @@ func pages() []page.Page {
 		processes.New(),
 		servicemap.New(),
 		requests.New(),
+		integrations.New(),
 		events.New(),
 		probes.New(),
 		metrics.New(),
@@ -26,4 +29,9 @@ func pages() []page.Page {
 }
 
 // open makes the page of a subject.
-func open(s page.Subject) page.Page { return process.New(s) }
+func open(s page.Subject) page.Page {
+	if s.Integration != "" {
+		return integration.New(s.Integration)
+	}
+	return process.New(s)
+}

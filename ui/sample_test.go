@@ -249,6 +249,19 @@ func finishSample(s *core.Snapshot, rng *rand.Rand) {
 	s.Events = events
 	s.Push = []*core.PushRow{{Destination: "http://gateway:9091", State: "ok", LastSuccess: s.At.Add(-3 * time.Second), Pushes: 240, Bytes: 41 << 10, Series: 812, Interval: 15 * time.Second}}
 	all := s.Processes[6]
+	s.Integrations = []*core.IntegrationRow{
+		{ID: "integration/nginx/127.0.0.1:80", Kind: "nginx", Title: "nginx", Instance: "127.0.0.1:80", State: core.IntegrationSuggested, Needs: core.NeedsServer, Service: "nginx",
+			Message: "no status page: add location /nginx_status { stub_status; } to a server of nginx", Why: "executable nginx, port 80"},
+		{ID: "integration/postgres/unix:/run/postgresql/.s.PGSQL.5432", Kind: "postgres", Title: "PostgreSQL", Instance: "unix:/run/postgresql/.s.PGSQL.5432", State: core.IntegrationSuggested,
+			Needs: core.NeedsConsent, Ambient: true, Login: true, Message: "it asks for a login", Why: "executable postgres, socket .s.PGSQL.5432; PostgreSQL answers", Grants: "GRANT pg_monitor TO vitals;"},
+		{ID: "integration/redis/127.0.0.1:6379", Kind: "redis", Title: "Redis", Instance: "127.0.0.1:6379", State: core.IntegrationRunning, Health: core.HealthOK, Service: "redis",
+			Why: "executable redis-server, port 6379; redis 7.0.15 answers PING", Interval: 15 * time.Second, LastRun: s.At.Add(-4 * time.Second), NextRun: s.At.Add(11 * time.Second), Duration: 700 * time.Microsecond,
+			Runs: 60, Failures: 1, Series: 3, Missing: []string{"slowlog: permission denied"},
+			Figures: []core.IntegrationFigure{{Title: "Clients", V: 17}, {Title: "Commands", Unit: "per_second", Chart: true, V: 912, Trend: trend(rng, 912, 60)},
+				{Title: "Memory", Unit: "bytes", V: 33 << 20}, {Title: "Hit ratio", Unit: "ratio", V: 0.991}, {Title: "Replication lag", Unit: "seconds", V: math.NaN()}},
+			Families: []core.Family{{Name: "redis_up", Kind: core.Gauge, Series: []core.Series{{V: 1}}},
+				{Name: "redis_db_keys", Kind: core.Gauge, Series: []core.Series{{Labels: []core.Label{{Name: "db", Value: "db0"}}, V: 4711}, {Labels: []core.Label{{Name: "db", Value: "db1"}, {Name: "x", Value: "y"}}, V: 2}}}}},
+	}
 	s.Calls = []core.CallRow{
 		{Op: "attach instrumentation/requests", Begun: 1, Ended: map[core.Outcome]uint64{core.OutcomeOK: 1}, Last: 41 * time.Millisecond, Duration: distribution(0.04)},
 		{Op: "push pushgateway", Begun: 243, Ended: map[core.Outcome]uint64{core.OutcomeOK: 240, core.OutcomeTimeout: 2}, InFlight: 1, Oldest: 30 * time.Millisecond, Last: 6 * time.Millisecond, Duration: distribution(0.006)},

@@ -108,7 +108,7 @@ func TestManyAreConfirmed(t *testing.T) {
 
 func TestDetachEverythingAsksOnce(t *testing.T) {
 	d := drive(t, sample(), 120, 36)
-	d.keys("6", "K")
+	d.keys("7", "K")
 	d.sees("take every probe out")
 	time.Sleep(confirmDelay + 20*time.Millisecond)
 	d.keys("K")
@@ -128,7 +128,7 @@ func TestDetachEverythingAsksOnce(t *testing.T) {
 func TestFooterSaysWhatTheDetachKeyDoes(t *testing.T) {
 	s := sample()
 	d := drive(t, s, 120, 36)
-	d.keys("6")
+	d.keys("7")
 	d.sees("K detach all")
 	s = sampleSeq(2)
 	s.Toggles.Suspended = true

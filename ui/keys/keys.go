@@ -61,6 +61,10 @@ const (
 	Resume
 	Retry
 	PushNow
+	Login
+	Run
+	Pin
+	Deny
 	Quit
 
 	Page1 // Page1+i opens the i-th page
@@ -81,6 +85,7 @@ const (
 	Requests
 	ServiceMap
 	Metrics
+	Integrations
 	PaletteOnly // no key of its own
 )
 
@@ -167,6 +172,13 @@ func Table() []Binding {
 		{Sort, ServiceMap, []string{"s"}, "s", "", "choose the column of the list to sort by", ""},
 
 		{PushNow, Metrics, []string{"P"}, "P", "push now", "push now, without waiting for the interval", ""},
+		{Toggle, Integrations, []string{"space"}, "space", "on/off", "ask this server, or stop asking it", "integration on/off"},
+		{Login, Integrations, []string{"c"}, "c", "login", "give what it needs: a login, or consent to log in as the server's own user", "integration login"},
+		{Run, Integrations, []string{"R"}, "R", "run now", "collect now, or try again now", "integration run"},
+		{Pin, Integrations, []string{"P"}, "P", "", "keep it, also while its server is gone; again: take that back", "integration pin"},
+		{Deny, Integrations, []string{"D"}, "D", "", "never ask this server, remembered; again: take that back", "integration deny"},
+		{NextPane, Integrations, []string{"tab", "l"}, "tab", "", "between the key figures and everything that it tells", ""},
+
 		{Toggle, Metrics, []string{"space"}, "space", "pause", "pause pushing to the destination under the cursor, or go on", "pause push"},
 		{View, Metrics, []string{"tab"}, "tab", "next pane", "destinations, series, calls of vitals itself", ""},
 

@@ -44,10 +44,11 @@ type Stateful interface {
 	LoadState(c *Context, view, sort string)
 }
 
-// Subject is what a detail page is about: a process, or a service.
+// Subject is what a detail page is about: a process, a service, or an integration.
 type Subject struct {
-	Proc    core.ProcKey
-	Service string // set when it is about a service
+	Proc        core.ProcKey
+	Service     string // set when it is about a service
+	Integration string // id, set when it is about an integration
 }
 
 // Size is how much room there is.
@@ -102,6 +103,21 @@ type Menu struct {
 	Closed func(chosen bool)
 }
 
+// Form asks for lines of text. Done gets a value for each field; of those that
+// are yes or no, "yes" or "".
+type Form struct {
+	Title, Help string
+	Fields      []Field
+	Done        func(values []string)
+}
+
+// Field is one line of a form.
+type Field struct {
+	Label, Value string
+	Hidden       bool // shown as dots
+	Check        bool // yes or no
+}
+
 // App is what a page may ask of the application.
 type App interface {
 	// Submit hands wishes to the core as one step that one undo takes back.
@@ -115,6 +131,7 @@ type App interface {
 	OpenEvents(filter string)
 	Confirm(question string, yes func())
 	Menu(Menu)
+	Ask(Form)
 	// Copy puts text onto the clipboard of the user's terminal.
 	Copy(what, text string)
 	// Choice is what the user chose last for a switch, as far as the snapshot
