@@ -143,6 +143,18 @@ func (to *Coverage) Add(c *Coverage) {
 	}
 }
 
+// Subtract takes back what was added.
+func (to *Coverage) Subtract(c *Coverage) {
+	for _, f := range [...][2]*uint64{
+		{&to.Exchanges, &c.Exchanges}, {&to.Parsed, &c.Parsed}, {&to.Lost, &c.Lost}, {&to.Unpaired, &c.Unpaired},
+		{&to.BytesIn, &c.BytesIn}, {&to.BytesOut, &c.BytesOut}, {&to.BytesParsed, &c.BytesParsed},
+		{&to.Unknown, &c.Unknown}, {&to.Encrypted, &c.Encrypted}, {&to.Blind, &c.Blind},
+		{&to.Connections, &c.Connections}, {&to.Joined, &c.Joined}, {&to.Gaps, &c.Gaps},
+	} {
+		*f[0] -= min(*f[0], *f[1])
+	}
+}
+
 // InFlight is how many requests a process has open on one side, and since when.
 type InFlight struct {
 	Proc   ProcKey

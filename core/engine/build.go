@@ -60,7 +60,7 @@ func (s *state) build(full bool) *core.Snapshot {
 		Seq: s.seq, At: s.now, Started: s.started, Window: s.now.Sub(s.started),
 		Host: s.cfg.Host, Self: s.self.build(s), Kinds: s.cfg.Kinds, Toggles: s.toggles,
 		Processes: o.procRows, Services: o.serviceRows, Requests: o.requestRows, Retired: o.retiredRows,
-		Edges: o.edgeRows, Units: o.units, Push: o.push, Gateway: s.receive, Machine: o.machine, Integrations: o.servers,
+		Edges: o.edgeRows, Exemplars: s.exemplars.list(), Units: o.units, Push: o.push, Gateway: s.receive, Machine: o.machine, Integrations: o.servers,
 		Calls: s.self.calls, Programs: s.self.programs, Events: s.events.newest(), Totals: s.totals.build(s, full),
 	}
 }

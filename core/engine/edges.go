@@ -51,29 +51,31 @@ func (e *edge) observe(at int64, pt metric.Point, n uint32, failed, timed bool) 
 	e.last = max(e.last, at)
 }
 
-// observe counts a request in the edge of its series. The first process that is
-// known at the other end tells who it was all along; another one changes where
-// it leads from here on.
+// observeEdge counts a request in the edge of its series. A client's first
+// process that is known at the other end tells who it was all along; another one
+// changes where the series leads from here on. A server knows only of clients
+// that are known.
 func (s *state) observeEdge(se *series, r *core.Request, at int64, pt metric.Point, n uint32, timed bool) {
-	if r.PeerProc != (core.ProcKey{}) && r.PeerProc != se.far {
-		known := se.far != (core.ProcKey{})
-		if !known {
+	unknown := r.PeerProc == (core.ProcKey{})
+	if unknown && se.role != core.RoleClient {
+		return
+	}
+	if !unknown && r.PeerProc != se.far {
+		if se.role == core.RoleClient && se.far == (core.ProcKey{}) {
 			s.disconnect(se)
 		}
 		se.far = r.PeerProc
 		s.connect(se)
-	}
-	if se.edge == nil {
+	} else if se.edge == nil {
 		s.connect(se)
-	}
-	if se.edge == nil {
-		return
 	}
 	se.link.count += uint64(n)
 	if r.Failed {
 		se.link.errors += uint64(n)
 	}
-	se.edge.observe(at, pt, n, r.Failed, timed)
+	if se.edge != nil {
+		se.edge.observe(at, pt, n, r.Failed, timed)
+	}
 }
 
 // connect finds the edge of a series and gives it what the series has counted.
@@ -81,7 +83,10 @@ func (s *state) connect(se *series) {
 	edges, key := s.edges, edgeKey{from: se.svc, protocol: se.protocol}
 	if se.role == core.RoleServer {
 		edges, key.from, key.to = s.heard, s.farService(se.far), se.svc.name
-		if key.from == nil {
+		if key.from == nil { // not told of yet: what it asks is counted when it is
+			if se.edge != nil {
+				se.edge, se.link.count, se.link.errors = nil, 0, 0
+			}
 			return
 		}
 	} else {

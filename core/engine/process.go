@@ -183,6 +183,9 @@ func (s *state) moveCounts(p *process, from, to *service) {
 		}
 		p.series[se.seriesKey] = se
 	}
+	s.rename(p, from, to)
+	from.coverage.Subtract(&p.coverage)
+	to.coverage.Add(&p.coverage)
 	s.out.resort = true
 	s.portsAt = true
 	from.touched = true

@@ -94,6 +94,7 @@ func (s *state) request(r *core.Request, now int64) {
 	if !core.Recognised(r.Protocol) {
 		return
 	}
+	s.notice(se, r, at, timed)
 	switch r.Role {
 	case core.RoleServer:
 		p.server.observe(at, pt, n, r.Failed, timed)
@@ -206,6 +207,9 @@ func (s *state) coverage(b *batch[core.Coverage]) {
 		if p := s.procs[c.Proc]; p != nil {
 			p.coverage.Add(c)
 			p.touched = true
+			if p.svc != nil {
+				p.svc.coverage.Add(c)
+			}
 		}
 	}
 }

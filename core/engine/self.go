@@ -113,7 +113,7 @@ func (m *selfMeter) build(s *state) core.Self {
 		PID: int32(os.Getpid()), Version: s.cfg.Version, Privileged: s.cfg.Privileged,
 		CPURatio: m.cpuRatio, BPFRatio: m.bpfRatio, RSSBytes: m.own.RSSBytes, Goroutines: m.own.Goroutines, Queue: m.queue,
 		Events: m.facts, Lost: m.shown, LostTotal: m.totalLost(), Folded: s.folded,
-		Completeness: math.NaN(), Notice: m.notice, Others: m.others,
+		Completeness: math.NaN(), Coverage: m.coverage, Notice: m.notice, Others: m.others,
 	}
 	// Exchanges may or may not include what was lost on the way.
 	if all := max(m.coverage.Exchanges, m.coverage.Parsed+m.coverage.Lost); all > 0 {

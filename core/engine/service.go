@@ -22,6 +22,8 @@ type service struct {
 	values         []value // counters; gauges are taken from the members
 	retired        map[seriesKey]*series
 	live           int // series of processes
+	notable        notable
+	coverage       core.Coverage
 
 	structural, touched, warm bool
 	emptyAt                   int64 // since when it has no members
@@ -145,7 +147,7 @@ func (s *state) forget(svc *service) {
 
 // build renders the row of a service from its own counts and its members' levels.
 func (svc *service) build(s *state) *core.ServiceRow {
-	row := &core.ServiceRow{Name: svc.name, CPURatio: math.NaN(), Usage: svc.usage}
+	row := &core.ServiceRow{Name: svc.name, CPURatio: math.NaN(), Usage: svc.usage, Exemplars: svc.notable.list(), Coverage: svc.coverage}
 	languages := map[string]int{}
 	gauges := gaugeSums{}
 	for _, p := range slices.SortedFunc(maps.Keys(svc.members), comparePIDs) {

@@ -51,11 +51,12 @@ type state struct {
 	// instrVersion counts changes that can alter the instrumentation of all rows.
 	instrVersion uint64
 
-	totals  totals
-	self    selfMeter
-	usageAt int64 // when usage was told last
-	scratch metric.Histogram
-	out     output
+	totals    totals
+	exemplars exemplars
+	self      selfMeter
+	usageAt   int64 // when usage was told last
+	scratch   metric.Histogram
+	out       output
 }
 
 func newState(cfg Config) *state {
@@ -100,6 +101,7 @@ func (s *state) tick() {
 	for _, svc := range s.services {
 		svc.server.close(s)
 		svc.client.close(s)
+		svc.notable.tick(s.mono, svc.row)
 	}
 	s.totals.tick(s)
 	if s.usageAt != 0 && s.mono-s.usageAt > int64(core.RateWindow) {
