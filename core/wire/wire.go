@@ -38,6 +38,9 @@ const (
 // Protocol describes one protocol. Values are never modified.
 type Protocol struct {
 	Name string // as in the protocol column and label: "http", "postgresql", "redis"
+	// ID is what Out.Switch calls it where several share a name ("http2"); Name
+	// when empty.
+	ID string
 	// Sniff judges the beginning of what one side sent, of which size bytes were
 	// transferred. It keeps nothing and allocates nothing.
 	Sniff func(from Side, data []byte, size int64) Verdict

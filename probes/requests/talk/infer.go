@@ -1,6 +1,7 @@
 package talk
 
 import (
+	"cmp"
 	"slices"
 
 	"vitals/core"
@@ -63,7 +64,7 @@ type judge struct {
 func newJudge(list []*wire.Protocol) *judge {
 	j := &judge{list: list[:min(len(list), maxProtocols)], byName: make(map[string]*wire.Protocol, len(list)), lessons: make(map[Endpoint]int)}
 	for _, p := range j.list {
-		j.byName[p.Name] = p
+		j.byName[cmp.Or(p.ID, p.Name)] = p
 	}
 	return j
 }
