@@ -115,11 +115,18 @@ func (b *Board) observe(s *core.Snapshot) {
 	}
 }
 
+func newCell(row *core.UnitRow) *cell {
+	if row.Since.IsZero() {
+		return &cell{since: time.Now()}
+	}
+	return &cell{since: row.Since}
+}
+
 // follow notes whether a unit is well. The board is locked.
 func (b *Board) follow(row *core.UnitRow, s *core.Snapshot) *cell {
 	c := b.cells[row.ID]
 	if c == nil {
-		c = &cell{since: row.Since}
+		c = newCell(row)
 		b.cells[row.ID] = c
 	}
 	switch judge(row, s) {
@@ -186,7 +193,7 @@ func (b *Board) test(ctx context.Context, row *core.UnitRow, unit core.Unit, r c
 	b.mu.Lock()
 	c := b.cells[row.ID]
 	if c == nil {
-		c = &cell{since: row.Since}
+		c = newCell(row)
 		b.cells[row.ID] = c
 	}
 	if c.unit == unit && !c.newest.at.IsZero() && time.Since(c.newest.at) < b.cfg.TTL {
