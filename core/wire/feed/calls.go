@@ -19,10 +19,13 @@ type Call struct {
 	Failed         bool
 	Stream         bool
 	Partial        bool
+	Hidden         bool // keeps a place in the order and is never told
 }
 
 // Calls pairs requests with answers that come in the same order.
 type Calls struct {
+	Client, Server Input // what the two said
+
 	queue Queue[Call]
 	// late counts the answers that may still come of what Flush has told.
 	late int
@@ -33,9 +36,9 @@ func (c *Calls) Ask(call *Call, out *wire.Out) *Call {
 	if c.queue.Push(*call, MaxCalls) {
 		return c.queue.Newest()
 	}
-	x := exchange(call, call.Start)
-	x.Partial = true
-	out.Add(&x)
+	late := *call
+	late.Partial = true
+	c.Tell(&late, call.Start, out)
 	return nil
 }
 
@@ -51,16 +54,41 @@ func (c *Calls) Len() int { return c.queue.Len() }
 // Done tells the oldest request, whose answer ended. Without one, the answer is
 // counted as unpaired.
 func (c *Calls) Done(end int64, out *wire.Out) {
-	call, held, ok := c.queue.Pop()
+	call, held, ok := c.pop()
 	switch {
 	case held:
-		x := exchange(&call, end)
-		out.Add(&x)
+		c.Tell(&call, end, out)
 	case ok:
 	case c.late > 0:
 		c.late--
 	default:
 		out.Unpaired++
+	}
+}
+
+// Full reports that Ask has no room.
+func (c *Calls) Full() bool { return c.queue.over > 0 || c.queue.n >= MaxCalls }
+
+// Refused is how many wait that Ask had no room for.
+func (c *Calls) Refused() int { return c.queue.over }
+
+// Clear forgets everything that waits.
+func (c *Calls) Clear() { c.queue.Clear() }
+
+// pop takes the oldest away. Its size is what went by, which is less than was
+// announced when the rest of it never came.
+func (c *Calls) pop() (call Call, held, ok bool) {
+	call, held, ok = c.queue.Pop()
+	if held && c.queue.Len() == 0 {
+		call.Asked = max(call.Asked-c.Client.Pending(), 0)
+	}
+	return call, held, ok
+}
+
+// broken takes what never came from the answer that was announced.
+func (c *Calls) broken() {
+	if oldest := c.queue.Oldest(); oldest != nil {
+		oldest.Answered = max(oldest.Answered-c.Server.Pending(), 0)
 	}
 }
 
@@ -81,7 +109,7 @@ func (c *Calls) Drop() (Call, bool) {
 func (c *Calls) Flush(end int64, known bool, out *wire.Out) {
 	alone := c.queue.Len() == 1 && known
 	for c.queue.Len() > 0 {
-		call, held, _ := c.queue.Pop()
+		call, held, _ := c.pop()
 		if !held {
 			continue
 		}
@@ -89,8 +117,7 @@ func (c *Calls) Flush(end int64, known bool, out *wire.Out) {
 			call.Partial = true
 			c.late++
 		}
-		x := exchange(&call, end)
-		out.Add(&x)
+		c.Tell(&call, end, out)
 	}
 }
 
@@ -99,9 +126,13 @@ func (c *Calls) Asking() { c.late = 0 }
 
 // End tells everything that waits, as ended by reason.
 func (c *Calls) End(at int64, reason string, out *wire.Out) {
+	c.broken()
 	for c.queue.Len() > 0 {
-		call, held, _ := c.queue.Pop()
+		call, held, _ := c.pop()
 		if !held {
+			continue
+		}
+		if call.Hidden {
 			continue
 		}
 		x := exchange(&call, at)
@@ -116,14 +147,14 @@ func (c *Calls) End(at int64, reason string, out *wire.Out) {
 
 // Gap tells everything that waits, because what came next is missing.
 func (c *Calls) Gap(out *wire.Out) {
+	c.broken()
 	for c.queue.Len() > 0 {
-		call, held, _ := c.queue.Pop()
+		call, held, _ := c.pop()
 		if !held {
 			continue
 		}
 		call.Partial = true
-		x := exchange(&call, 0)
-		out.Add(&x)
+		c.Tell(&call, 0, out)
 	}
 	c.late = 0
 }
@@ -157,6 +188,9 @@ func exchange(c *Call, end int64) wire.Exchange {
 
 // Tell tells a request, or a message that nobody asked for, out of order.
 func (c *Calls) Tell(call *Call, end int64, out *wire.Out) {
+	if call.Hidden {
+		return
+	}
 	x := exchange(call, end)
 	out.Add(&x)
 }

@@ -171,9 +171,6 @@ func (in *Input) Skip(n int64) {
 	k = min(n, in.hole)
 	in.hole -= k
 	in.skip = n - k
-	if in.hole > 0 {
-		in.Lose()
-	}
 }
 
 // Finish ends the span: what was consumed and kept is parsed, the rest skipped.

@@ -32,14 +32,14 @@ const (
 
 // settle ends an answer whose last bytes have gone by.
 func (c *conn) settle(s *wire.Span, out *wire.Out) {
-	if c.value.closing && c.answers.Pending() == 0 {
+	if c.value.closing && c.calls.Server.Pending() == 0 {
 		c.answered(s.Last, out)
 	}
 }
 
 // answer takes the next value of an answer and reports whether there may be more.
 func (c *conn) answer(s *wire.Span, out *wire.Out) bool {
-	in, v := &c.answers, &c.value
+	in, v := &c.calls.Server, &c.value
 	if v.closing {
 		return false
 	}
@@ -123,7 +123,7 @@ func (c *conn) bulk(s *wire.Span, kind byte, size int, n int64, out *wire.Out) b
 		look = maxName
 	}
 	if look = min(look, int(min(n, maxName))); look > 0 {
-		b := c.answers.Peek(size + look)
+		b := c.calls.Server.Peek(size + look)
 		if len(b) < size+look {
 			return c.cut(s, out)
 		}
@@ -158,7 +158,7 @@ func pushOf(b []byte) push {
 
 func (c *conn) skip(n int64) {
 	c.value.size += n
-	c.answers.Skip(n)
+	c.calls.Server.Skip(n)
 }
 
 // next counts a value that holds n others.
@@ -170,7 +170,7 @@ func (c *conn) next(s *wire.Span, n int64, out *wire.Out) bool {
 		return true
 	}
 	v.closing = true
-	if c.answers.Pending() > 0 {
+	if c.calls.Server.Pending() > 0 {
 		return false
 	}
 	c.answered(s.Last, out)
@@ -254,7 +254,7 @@ func (c *conn) pushed(method string, v *value, end int64, out *wire.Out) {
 
 // cut ends the work on a span that has no more bytes, for now or for good.
 func (c *conn) cut(s *wire.Span, out *wire.Out) bool {
-	in, v := &c.answers, &c.value
+	in, v := &c.calls.Server, &c.value
 	if !in.Cut() {
 		return false
 	}

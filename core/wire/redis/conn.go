@@ -16,14 +16,12 @@ const (
 
 // conn is one connection.
 type conn struct {
-	names    *wire.Names
-	calls    feed.Calls
-	requests feed.Input
-	answers  feed.Input
-	ask      ask
-	value    value
-	known    bool // something was understood
-	blind    bool // the connection became a replication link
+	names *wire.Names
+	calls feed.Calls
+	ask   ask
+	value value
+	known bool // something was understood
+	blind bool // the connection became a replication link
 	// A client may switch answers off.
 	silent, skipNext bool
 	subscribed       bool
@@ -51,17 +49,17 @@ const (
 func newConn(o wire.Options) *conn {
 	c := &conn{names: o.Names}
 	if o.Joined {
-		c.requests.Forget()
-		c.answers.Forget()
+		c.calls.Client.Forget()
+		c.calls.Server.Forget()
 	}
 	return c
 }
 
 // Feed implements wire.Conn.
 func (c *conn) Feed(s *wire.Span, out *wire.Out) {
-	in, step := &c.requests, (*conn).request
+	in, step := &c.calls.Client, (*conn).request
 	if s.From == wire.Server {
-		in, step = &c.answers, (*conn).answer
+		in, step = &c.calls.Server, (*conn).answer
 	}
 	in.Begin(s)
 	switch {
@@ -107,7 +105,7 @@ func (c *conn) bad(in *feed.Input, out *wire.Out) bool {
 
 // request takes the next piece of a command and reports whether there may be more.
 func (c *conn) request(s *wire.Span, out *wire.Out) bool {
-	in := &c.requests
+	in := &c.calls.Client
 	if c.ask.args > 0 {
 		return c.argument(out)
 	}
@@ -138,7 +136,7 @@ func (c *conn) request(s *wire.Span, out *wire.Out) bool {
 
 // missing ends the work on a span that has no more bytes, for now or for good.
 func (c *conn) missing(out *wire.Out) bool {
-	in := &c.requests
+	in := &c.calls.Client
 	if !in.Cut() {
 		return false
 	}
@@ -155,7 +153,7 @@ func (c *conn) missing(out *wire.Out) bool {
 // argument takes one argument: only the name of the command, and what is part
 // of it, is looked at.
 func (c *conn) argument(out *wire.Out) bool {
-	in, a := &c.requests, &c.ask
+	in, a := &c.calls.Client, &c.ask
 	line, size, ok := in.Line(maxHeader)
 	if !ok {
 		if len(line) >= maxHeader {
@@ -227,7 +225,7 @@ func (a *ask) take(b []byte) {
 
 // inline takes a command in a line of its own.
 func (c *conn) inline(out *wire.Out) bool {
-	in := &c.requests
+	in := &c.calls.Client
 	line, size, ok := in.Line(maxLine)
 	if !ok {
 		if len(line) >= maxLine || !printable(bytes.TrimSuffix(line, []byte{'\r'})) && string(line) != "\r" && len(line) > 0 {
@@ -296,8 +294,8 @@ func (c *conn) asked(out *wire.Out) {
 // Gap implements wire.Conn.
 func (c *conn) Gap(out *wire.Out) {
 	c.calls.Gap(out)
-	c.requests.Forget()
-	c.answers.Forget()
+	c.calls.Client.Forget()
+	c.calls.Server.Forget()
 	c.ask, c.value = ask{}, value{}
 }
 

@@ -150,7 +150,7 @@ func TestRecord(t *testing.T) {
 	} {
 		proxy := wiretest.NewProxy(t, "tcp", addr)
 		talk(t, proxy.Addr, pieces...)
-		proxy.Save(t, name)
+		wiretest.Save(t, name, proxy.Recordings()...)
 		if recs := proxy.Recordings(); len(recs) != 1 {
 			t.Errorf("%s: %d connections", name, len(recs))
 		} else {

@@ -116,3 +116,9 @@ func (p *Proxy) Exchanges(proto *wire.Protocol) (all []wire.Exchange) {
 	}
 	return all
 }
+
+// Save writes what was said on each connection, as the function Save does.
+func (p *Proxy) Save(t testing.TB, name string) {
+	t.Helper()
+	Save(t, name, p.Recordings()...)
+}

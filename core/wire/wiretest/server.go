@@ -101,14 +101,14 @@ func Run(t testing.TB, name string, args ...string) string {
 // Itoa is strconv.Itoa, for arguments.
 func Itoa(n int) string { return strconv.Itoa(n) }
 
-// Save writes the recordings of a proxy into the folder testdata when the
-// environment says VITALS_RECORD=1. They are named after name, and numbered.
-func (p *Proxy) Save(t testing.TB, name string) {
+// Save writes recordings into the folder testdata when the environment says
+// VITALS_RECORD=1. They are named after name, and numbered.
+func Save(t testing.TB, name string, recs ...Recording) {
 	t.Helper()
 	if os.Getenv("VITALS_RECORD") != "1" {
 		return
 	}
-	for i, rec := range p.Recordings() {
+	for i, rec := range recs {
 		path := filepath.Join("testdata", name+".rec")
 		if i > 0 {
 			path = filepath.Join("testdata", name+"-"+strconv.Itoa(i+1)+".rec")
