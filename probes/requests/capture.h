@@ -196,6 +196,8 @@ static __always_inline void exchange(struct conn *c, struct chunk *k)
 		return;
 	}
 	fill(c, to, k);
+	if (c->client_cap | c->server_cap)
+		overflow(c, k, to);
 	if (!preface(c, to, k))
 		moved(c);
 }

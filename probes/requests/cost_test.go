@@ -56,8 +56,8 @@ func (r *running) runTime(t testing.TB, f func()) float64 {
 	}
 	defer stats.Close()
 	sum := func() (d time.Duration) {
-		for _, prog := range []*ebpf.Program{r.objs.SockSend, r.objs.SockRecv} {
-			s, err := prog.Stats()
+		for _, h := range r.side.hooks {
+			s, err := h.prog.Stats()
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -32,6 +32,7 @@ enum kind {
 	CHUNK, // one transfer
 	END, // the connection is over
 	STIR, // nothing but a wake-up after silence
+	HEAD, // more of a turn than fits into the exchange to come; first is where in the turn
 };
 
 enum flag {
@@ -107,7 +108,7 @@ struct conn {
 	__u32 tuned; // the number of tunings when it looked for its own
 	__u32 sent; // send sequence number up to which sends were reported
 	__u32 mark; // client: the send sequence number when the response began
-	__u16 client_cap; // by chunk: what is captured of what the client sends
+	__u16 client_cap; // what is captured of a transfer of the client, beyond what fits into the heads
 	__u16 server_cap;
 	__u8 mode;
 	__u8 on;
@@ -132,13 +133,14 @@ struct tuning {
 	__u16 pad;
 };
 
-// place is where sockets are that talk the same: the port of the server, as seen
-// from one end of the connection.
+// place is where sockets are that talk the same: where their server listens, or
+// as a client reaches it.
 struct place {
 	__u32 netns;
 	__u16 port;
-	__u8 role;
+	__u8 client;
 	__u8 pad;
+	__u8 name[32]; // of clients the address; of Unix sockets the path
 };
 
 // open is what the sweep tells of an exchange that has not ended.

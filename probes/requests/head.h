@@ -19,7 +19,9 @@ struct chunk {
 	__u64 name; // where the other end's address is, 0: nowhere
 	__u8 located; // base, count and name are set
 	__u8 received;
-	__u8 pad[6];
+	__u8 pad[2];
+	__u32 turn; // of a head: the exchange that it belongs to, 0 for a transfer of its own
+	__u64 offset; // of a head: where it begins in its turn
 };
 
 // read_head appends what was transferred to the len bytes that a connection has

@@ -14,11 +14,19 @@ const (
 	kindExchange = 0
 	kindChunk    = 1
 	kindEnd      = 2
+	kindHead     = 4
 
-	roleServer = 1
-	roleClient = 2
+	roleUnknown = 0
+	roleServer  = 1
+	roleClient  = 2
 
 	stateRequest = 1
+
+	flagReceived = 256
+
+	// What an exchange has room for itself.
+	requestHead  = 256
+	responseHead = 64
 )
 
 // intake decodes the records of the ring for the reader. It belongs to one
@@ -27,10 +35,11 @@ type intake struct {
 	*talk.Reader
 	sink   core.Sink
 	record talk.Record
+	turns  turns
 }
 
 func newIntake(sink core.Sink, tune talk.Tuner) *intake {
-	return &intake{Reader: talk.New(sink, protocols.List(), tune), sink: sink}
+	return &intake{Reader: talk.New(sink, protocols.List(), tune), sink: sink, turns: turns{waiting: make(map[uint64]*turn)}}
 }
 
 // take handles one record of the ring.
@@ -49,6 +58,9 @@ func (p *intake) take(raw []byte) {
 		r.Kind = talk.Transfer
 	case kindEnd:
 		r.Kind = talk.End
+	case kindHead:
+		p.turns.part(x.Cookie, x.Seq, (x.Flags&flagReceived != 0) == (x.Role == roleServer), x.First, tail[:min(int(x.RequestLen), len(tail))])
+		return
 	default:
 		return // a wake-up
 	}
@@ -69,6 +81,9 @@ func (p *intake) take(raw []byte) {
 	r.Response = tail[:min(x.ResponseLen, x.Room)]
 	tail = tail[x.Room:]
 	r.Request = tail[:min(int(x.RequestLen), len(tail))]
+	if len(p.turns.waiting) > 0 {
+		p.turns.complete(r)
+	}
 	p.Take(r)
 }
 

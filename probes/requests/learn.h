@@ -104,12 +104,30 @@ static __always_inline bool missed(struct conn *c, struct sock *sk, struct chunk
 	return written(tp) != k->n || consumed;
 }
 
+static __always_inline void settle_down(struct conn *c)
+{
+	struct exchange *x = &c->x;
+	struct place at = { .netns = x->netns };
+	struct tuning *t;
+
+	if (x->family == AF_UNIX) {
+		__builtin_memcpy(at.name, x->laddr, 32);
+	} else if (x->role == ROLE_CLIENT) {
+		at.client = 1;
+		at.port = x->rport;
+		__builtin_memcpy(at.name, x->raddr, 16);
+	} else {
+		at.port = x->lport;
+	}
+	t = bpf_map_lookup_elem(&places, &at);
+	if (t)
+		tune(c, t);
+	x->flags &= ~SWITCHED;
+}
+
 // learn fills in what does not change once a socket talks.
 static __noinline int learn(struct conn *c, struct sock *sk, struct chunk *k)
 {
-	struct place at = {};
-	struct tuning *t;
-
 	c->x.family = READ(sk, __sk_common.skc_family);
 	c->x.cookie = cookie_of(sk, k);
 	c->x.netns = netns_of(sk);
@@ -122,15 +140,8 @@ static __noinline int learn(struct conn *c, struct sock *sk, struct chunk *k)
 	if (missed(c, sk, k))
 		c->x.flags |= JOINED;
 	c->tuned = tunings;
-	at.netns = c->x.netns;
-	at.role = c->x.role;
-	at.port = at.role == ROLE_CLIENT ? c->x.rport : c->x.lport;
-	if (at.role == ROLE_UNKNOWN)
-		return 0;
-	t = bpf_map_lookup_elem(&places, &at);
-	if (t)
-		tune(c, t);
-	c->x.flags &= ~SWITCHED;
+	if (c->x.role != ROLE_UNKNOWN)
+		settle_down(c);
 	return 0;
 }
 

@@ -19,6 +19,7 @@ const (
 	maxWakeAt   = 128 << 10
 	readWait    = 100 * time.Millisecond
 	readBatch   = 2048
+	portDNS     = 53
 )
 
 // probe is the unit. Attach makes everything new, Detach leaves nothing.
@@ -29,7 +30,7 @@ type probe struct {
 	att      *kern.Attachment
 	selected selection
 
-	objs  requestsObjects
+	side  *side
 	ring  *kern.Ring
 	sweep *link.Iter
 }
@@ -48,12 +49,35 @@ func (p *probe) Attach(ctx context.Context) (core.Parts, error) {
 	}
 	p.mu.Lock()
 	p.att = att
-	p.selected = selection{objs: &p.objs}
+	p.selected = selection{side: p.side}
 	p.mu.Unlock()
 	return nil, nil
 }
 
 func (p *probe) attach(att *kern.Attachment) error {
+	if err := p.load(att); err != nil {
+		return err
+	}
+	var err error
+	if p.ring, err = att.Ring(p.side.ring); err != nil {
+		return err
+	}
+	if p.sweep, err = att.Iterator(p.side.sweep, p.side.sweepOver, p.side.conns); err != nil {
+		return err
+	}
+	if err := p.side.watchDatagrams(portDNS); err != nil {
+		return err
+	}
+	for _, h := range p.side.hooks {
+		if err := att.Tracepoint(h.prog, h.tracepoint); err != nil {
+			return err
+		}
+	}
+	return p.findSockets()
+}
+
+// load puts the programs of the better path into the kernel that it allows.
+func (p *probe) load(att *kern.Attachment) error {
 	if err := att.Require(Needs()); err != nil {
 		return err
 	}
@@ -61,6 +85,18 @@ func (p *probe) attach(att *kern.Attachment) error {
 	if err != nil {
 		return fmt.Errorf("read the requests programs: %w", err)
 	}
+	if err := p.size(spec); err != nil {
+		return err
+	}
+	var objects requestsObjects
+	if err := att.Load(spec, &objects); err != nil {
+		return err
+	}
+	p.side = objects.side()
+	return nil
+}
+
+func (p *probe) size(spec *ebpf.CollectionSpec) error {
 	size := uint64(defaultRing)
 	if p.env.RequestsRing > 0 {
 		size = uint64(p.env.RequestsRing)
@@ -69,37 +105,12 @@ func (p *probe) attach(att *kern.Attachment) error {
 	if err := spec.Variables[requestsVarWakeAt].Set(min(size/4, maxWakeAt)); err != nil {
 		return fmt.Errorf("set the fill level of the requests ring: %w", err)
 	}
-	if err := att.Load(spec, &p.objs); err != nil {
-		return err
-	}
-	if p.ring, err = att.Ring(p.objs.Ring); err != nil {
-		return err
-	}
-	if p.sweep, err = att.Iterator(p.objs.Sweep, "bpf_sk_storage_map", p.objs.Conns); err != nil {
-		return err
-	}
-	for _, t := range []struct {
-		prog *ebpf.Program
-		name string
-	}{
-		{p.objs.SetState, "inet_sock_set_state"},
-		{p.objs.Forked, "sched_process_fork"},
-		{p.objs.Executed, "sched_process_exec"},
-		{p.objs.Exited, "sched_process_exit"},
-		{p.objs.Destroyed, "tcp_destroy_sock"},
-		{p.objs.SockRecv, "sock_recv_length"},
-		{p.objs.SockSend, "sock_send_length"},
-	} {
-		if err := att.Tracepoint(t.prog, t.name); err != nil {
-			return err
-		}
-	}
-	return p.findSockets()
+	return nil
 }
 
 // findSockets tells the kernel side who listens already, and what is connected.
 func (p *probe) findSockets() error {
-	it, err := link.AttachIter(link.IterOptions{Program: p.objs.FindSockets})
+	it, err := link.AttachIter(link.IterOptions{Program: p.side.findSockets})
 	if err != nil {
 		return kern.Explain("attach iter/task_file", err)
 	}
@@ -140,10 +151,11 @@ func (p *probe) Serve(ctx context.Context, ready func()) error {
 
 // read hands on what comes until the ring is flushed.
 func (p *probe) read(att *kern.Attachment) error {
-	pair := newIntake(p.env.Sink, nil)
+	pair := newIntake(p.env.Sink, &steering{side: p.side, lost: p.untuned})
 	look := newSweeper(p, att, pair)
+	wait := readWait
 	for {
-		_, err := p.ring.Read(readWait, readBatch, pair.take)
+		n, err := p.ring.Read(wait, readBatch, pair.take)
 		if errors.Is(err, kern.ErrFlushed) {
 			return look.last()
 		}
@@ -154,6 +166,16 @@ func (p *probe) read(att *kern.Attachment) error {
 			return err
 		}
 		pair.deliver()
+		if wait, err = look.rest(n); err != nil {
+			return err
+		}
+	}
+}
+
+// untuned tells of a socket that goes on as it did.
+func (p *probe) untuned(err error) {
+	if p.env.Log != nil {
+		p.env.Log.Warn("requests: " + err.Error())
 	}
 }
 
@@ -164,7 +186,12 @@ func (p *probe) Select(s core.Selection) error {
 	if p.att == nil {
 		return errors.New("select processes for requests: not attached")
 	}
-	return p.selected.apply(s)
+	more := s.Default && !p.selected.byDefault
+	if err := p.selected.apply(s); err != nil || !more {
+		return err
+	}
+	// What is connected now was connected before anybody looked.
+	return p.findSockets()
 }
 
 // Programs implements core.Costed.

@@ -95,11 +95,12 @@ type requestsOpen struct {
 }
 
 type requestsPlace struct {
-	_     structs.HostLayout
-	Netns uint32
-	Port  uint16
-	Role  uint8
-	Pad   uint8
+	_      structs.HostLayout
+	Netns  uint32
+	Port   uint16
+	Client uint8
+	Pad    uint8
+	Name   [32]uint8
 }
 
 type requestsPort struct {

@@ -13,7 +13,7 @@ const choiceOn = 1 // ON in requests.bpf.c
 
 // selection mirrors the kernel's exceptions.
 type selection struct {
-	objs       *requestsObjects
+	side       *side
 	byDefault  bool
 	generation uint32
 	exceptions map[int32]exception // by pid
@@ -29,14 +29,11 @@ type exception struct {
 func (s *selection) apply(change core.Selection) error {
 	changed := s.generation == 0 || change.Default != s.byDefault
 	for _, key := range change.Clear {
-		if e, ok := s.exceptions[key.PID]; !ok || e.birth != key.Birth {
-			continue
-		}
-		if err := s.objs.Exceptions.Delete(uint32(key.PID)); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+		cleared, err := s.clear(key)
+		if err != nil {
 			return fmt.Errorf("clear the choice for process %d: %w", key.PID, err)
 		}
-		delete(s.exceptions, key.PID)
-		changed = true
+		changed = changed || cleared
 	}
 	if s.exceptions == nil {
 		s.exceptions = make(map[int32]exception, len(change.Set))
@@ -50,7 +47,7 @@ func (s *selection) apply(change core.Selection) error {
 		if on {
 			v.Choice = choiceOn
 		}
-		if err := s.objs.Exceptions.Put(uint32(key.PID), v); err != nil {
+		if err := s.side.exceptions.Put(uint32(key.PID), v); err != nil {
 			return fmt.Errorf("choose for process %d: %w", key.PID, err)
 		}
 		s.exceptions[key.PID] = e
@@ -63,11 +60,28 @@ func (s *selection) apply(change core.Selection) error {
 	return s.publish()
 }
 
+// clear removes an exception, the process' own or one that the kernel let it
+// inherit, and says whether there was one.
+func (s *selection) clear(key core.ProcKey) (bool, error) {
+	if e, ok := s.exceptions[key.PID]; ok && e.birth == key.Birth {
+		delete(s.exceptions, key.PID)
+	}
+	var v requestsException
+	err := s.side.exceptions.Lookup(uint32(key.PID), &v)
+	if err == nil && v.Birth == key.Birth {
+		err = s.side.exceptions.Delete(uint32(key.PID))
+	}
+	if errors.Is(err, ebpf.ErrKeyNotExist) {
+		return false, nil
+	}
+	return err == nil && v.Birth == key.Birth, err
+}
+
 func (s *selection) publish() error {
 	used := uint32(min(len(s.exceptions), 1))
 	if used == 0 {
 		// What children inherited went with the choice that they inherited.
-		if err := clearMap(s.objs.Exceptions); err != nil {
+		if err := clearMap(s.side.exceptions); err != nil {
 			return err
 		}
 	}
@@ -77,9 +91,9 @@ func (s *selection) publish() error {
 	}
 	s.generation++
 	return errors.Join(
-		s.objs.ObserveDefault.Set(byDefault),
-		s.objs.ExceptionsUsed.Set(used),
-		s.objs.Generation.Set(s.generation),
+		s.side.observeDefault.Set(byDefault),
+		s.side.exceptionsUsed.Set(used),
+		s.side.generation.Set(s.generation),
 	)
 }
 

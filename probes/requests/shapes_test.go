@@ -324,7 +324,7 @@ func TestDetachLeavesNothing(t *testing.T) {
 	for range 3 {
 		p := attach(t, 0, server.key)
 		dial(t, addr).do("GET", "/users/1", "", "")
-		gone := kernelObjects(t, &p.objs)
+		gone := kernelObjects(t, p.side)
 		p.stop()
 		for deadline := time.Now().Add(10 * time.Second); !gone(); time.Sleep(20 * time.Millisecond) {
 			if time.Now().After(deadline) {
@@ -340,11 +340,15 @@ func TestDetachLeavesNothing(t *testing.T) {
 	}
 }
 
-// kernelObjects returns a function that tells whether all that objs holds is gone.
-func kernelObjects(t *testing.T, objs *requestsObjects) (gone func() bool) {
+// kernelObjects returns a function that tells whether all that s holds is gone.
+func kernelObjects(t *testing.T, s *side) (gone func() bool) {
 	t.Helper()
 	var programs []ebpf.ProgramID
-	for _, p := range []*ebpf.Program{objs.SockSend, objs.SockRecv, objs.SetState, objs.Destroyed, objs.Sweep, objs.FindSockets, objs.Forked, objs.Executed, objs.Exited} {
+	held := []*ebpf.Program{s.sweep, s.findSockets}
+	for _, h := range s.hooks {
+		held = append(held, h.prog)
+	}
+	for _, p := range held {
 		info, err := p.Info()
 		if err != nil {
 			t.Fatal(err)
@@ -353,7 +357,7 @@ func kernelObjects(t *testing.T, objs *requestsObjects) (gone func() bool) {
 		programs = append(programs, id)
 	}
 	var maps []ebpf.MapID
-	for _, m := range []*ebpf.Map{objs.Conns, objs.Ring, objs.Exceptions, objs.Listeners, objs.Marks, objs.Tuned, objs.Places, objs.Datagrams, objs.Troubles} {
+	for _, m := range []*ebpf.Map{s.conns, s.ring, s.exceptions, s.tuned, s.places, s.datagrams, s.troubles} {
 		info, err := m.Info()
 		if err != nil {
 			t.Fatal(err)

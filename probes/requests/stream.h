@@ -8,7 +8,7 @@
 
 // BIG is a record with room for size bytes, which are read right into the ring.
 #define BIG(size)                                                                                                      \
-	ONCE_VERIFIED int big_##size(struct conn *c, struct chunk *k, __u64 cap)                                        \
+	ONCE_VERIFIED int big_##size(struct conn *c, struct chunk *k, __u64 cap)                                       \
 	{                                                                                                              \
 		struct {                                                                                               \
 			struct exchange x;                                                                             \
@@ -21,35 +21,95 @@
 		if (sleeping || bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > wake_at)                                 \
 			wake = BPF_RB_FORCE_WAKEUP;                                                                    \
 		r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);                                                         \
-		if (!r) {                                                                                              \
-			lose(&c->x);                                                                                   \
+		if (!r)                                                                                                \
 			return 0;                                                                                      \
-		}                                                                                                      \
 		r->x = c->x;                                                                                           \
 		r->x.request_len = read_big(r->head, size, cap, k);                                                    \
+		if (k->turn)                                                                                           \
+			part(&r->x, k);                                                                                \
 		sleeping = 0;                                                                                          \
 		bpf_ringbuf_submit(r, wake);                                                                           \
-		return 0;                                                                                              \
+		return 1;                                                                                              \
 	}
 
+// part makes a record one of a part of a turn.
+static __always_inline void part(struct exchange *x, struct chunk *k)
+{
+	x->kind = HEAD;
+	x->seq = k->turn;
+	x->start = x->last = k->now;
+	x->first = k->offset;
+	x->in = k->received ? k->n : 0;
+	x->out = k->received ? 0 : k->n;
+	x->flags = k->received ? RECEIVED : 0;
+	x->response_len = x->room = 0;
+}
+
+BIG(256)
 BIG(1024)
 BIG(4096)
 BIG(16384)
 BIG(32768)
 
-static __always_inline void put_big(struct conn *c, struct chunk *k, __u64 cap)
+static __always_inline int put_big(struct conn *c, struct chunk *k, __u64 cap)
 {
 	__u64 size = k->count > 1 ? 2 * cap : cap;
 
+	if (size <= 256)
+		return big_256(c, k, cap);
 	if (size <= 1024)
-		big_1024(c, k, cap);
-	else if (size <= 4096)
-		big_4096(c, k, cap);
-	else if (size <= 16384)
-		big_16384(c, k, cap);
-	else
-		big_32768(c, k, cap);
-	c->x.flags &= ~ONCE;
+		return big_1024(c, k, cap);
+	if (size <= 4096)
+		return big_4096(c, k, cap);
+	if (size <= 16384)
+		return big_16384(c, k, cap);
+	return big_32768(c, k, cap);
+}
+
+// overflow ships what does not fit into the head of a turn, where user space
+// wants more than that.
+ONCE_VERIFIED int overflow(struct conn *c, struct chunk *k, __u32 to)
+{
+	__u64 cap, room, so_far;
+
+	if (!c || !k)
+		return 0;
+	switch (to) {
+	case TO_REQUEST:
+		cap = c->client_cap;
+		so_far = c->x.role == ROLE_SERVER ? c->x.in : c->x.out;
+		room = REQUEST_HEAD;
+		k->turn = c->x.seq;
+		break;
+	case TO_NEXT:
+		cap = c->client_cap;
+		so_far = c->next_n;
+		room = REQUEST_HEAD;
+		k->turn = c->x.seq + 1;
+		break;
+	case TO_RESPONSE:
+		cap = c->server_cap;
+		so_far = c->x.role == ROLE_SERVER ? c->x.out : c->x.in;
+		room = RESPONSE_HEAD;
+		k->turn = c->x.seq;
+		break;
+	default:
+		return 0;
+	}
+	k->offset = so_far - k->n;
+	if (cap > MAX_HEAD)
+		cap = MAX_HEAD;
+	if (cap <= room || so_far <= room || k->offset >= cap)
+		return 0;
+	locate(c, k);
+	if (!k->base || k->flags & MSG_TRUNC)
+		return 0;
+	cap -= k->offset;
+	if (cap > k->n)
+		cap = k->n;
+	if (!put_big(c, k, cap))
+		__sync_fetch_and_add(&lost_amendments, 1);
+	return 0;
 }
 
 // show ships one transfer.
@@ -77,7 +137,9 @@ ONCE_VERIFIED int show(struct conn *c, struct chunk *k, __u64 cap)
 	if (cap > k->n)
 		cap = k->n;
 	if (cap > CHUNK_HEAD) {
-		put_big(c, k, cap);
+		if (!put_big(c, k, cap))
+			lose(x);
+		x->flags &= ~ONCE;
 		return 0;
 	}
 	if (cap)
@@ -124,8 +186,8 @@ static __always_inline void tune(struct conn *c, struct tuning *t)
 		c->next_n = 0;
 		c->x.role = t->role;
 	}
-	c->client_cap = t->client_cap ?: CHUNK_HEAD;
-	c->server_cap = t->server_cap ?: CHUNK_HEAD;
+	c->client_cap = t->client_cap;
+	c->server_cap = t->server_cap;
 	if (t->mode == c->mode)
 		return;
 	if (t->mode == BY_CHUNK) {
@@ -160,6 +222,8 @@ static __always_inline void stream(struct conn *c, struct chunk *k)
 
 	if (k->received == (c->x.role == ROLE_SERVER))
 		cap = c->client_cap;
+	if (cap < CHUNK_HEAD)
+		cap = CHUNK_HEAD;
 	if (cap > MAX_HEAD)
 		cap = MAX_HEAD;
 	show(c, k, cap);

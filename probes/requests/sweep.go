@@ -10,7 +10,13 @@ import (
 	"vitals/probes/kern"
 )
 
-const sweepEvery = 250 * time.Millisecond
+const (
+	sweepEvery = 250 * time.Millisecond
+	// quietReads are as many reads without a record as make silence; in silence
+	// the kernel wakes the reader, which looks by itself no more often than this.
+	quietReads = 3
+	longWait   = 10 * time.Second
+)
 
 // sweeper looks at all sockets now and then, only while there is something to
 // see: the kernel ships responses that nothing has followed, and lists what is
@@ -27,7 +33,9 @@ type sweeper struct {
 	inFlight  map[flightKey]*core.InFlight
 	list      []core.InFlight
 
-	lost, amendments, unpaired, contended uint64 // kernel counters at the last look
+	quiet int // reads without a record in a row
+
+	lost, chunks, amendments, unpaired, contended uint64 // kernel counters at the last look
 }
 
 type flightKey struct {
@@ -48,16 +56,40 @@ func (s *sweeper) due(now time.Time) error {
 	s.next = now.Add(sweepEvery)
 	s.troubles()
 	var dirty uint32
-	if err := s.objs.Dirty.Get(&dirty); err != nil {
+	if err := s.side.dirty.Get(&dirty); err != nil {
 		return fmt.Errorf("look for open exchanges: %w", err)
 	}
 	if dirty == 0 && !s.open && !s.pair.Held() && !s.pair.Waits() {
 		return nil
 	}
-	if err := s.objs.Dirty.Set(uint32(0)); err != nil {
+	if err := s.side.dirty.Set(uint32(0)); err != nil {
 		return fmt.Errorf("look for open exchanges: %w", err)
 	}
 	return s.look()
+}
+
+// rest says how long to wait for the next record, after a read of n. When
+// nothing is going on the kernel is asked to tell of the first thing that does.
+func (s *sweeper) rest(n int) (time.Duration, error) {
+	var dirty, sleeping uint32
+	if err := errors.Join(s.side.dirty.Get(&dirty), s.side.sleeping.Get(&sleeping)); err != nil {
+		return 0, fmt.Errorf("look whether there is anything to do: %w", err)
+	}
+	if n > 0 || dirty != 0 || s.open || s.pair.Held() || s.pair.Waits() {
+		s.quiet = 0
+	}
+	s.quiet++
+	switch {
+	case s.quiet < quietReads:
+		return readWait, nil
+	case s.quiet > quietReads && sleeping != 0:
+		// It has been asked for a while: no program is running that has not seen it.
+		return longWait, nil
+	}
+	if err := s.side.sleeping.Set(uint32(1)); err != nil {
+		return 0, fmt.Errorf("ask to be woken: %w", err)
+	}
+	return readWait, nil
 }
 
 func (s *sweeper) look() error {
@@ -92,7 +124,7 @@ func (s *sweeper) look() error {
 // last takes in what nothing will follow any more: responses of connections that
 // are open and idle, and what was lost until now.
 func (s *sweeper) last() error {
-	if s.objs.Final.Set(uint32(1)) == nil {
+	if s.side.final.Set(uint32(1)) == nil {
 		kern.ReadIter(s.probe.sweep, s.buf, s.see) // a closed iterator has nothing to tell
 	}
 	err := s.ring.Drain(s.pair.take)
@@ -144,22 +176,23 @@ func begins(word [4]int8) bool {
 // troubles fetches what was lost and what had no request.
 func (s *sweeper) troubles() {
 	var contended uint64
-	if s.objs.Contended.Get(&contended) == nil {
+	if s.side.contended.Get(&contended) == nil {
 		s.env.Lost("kernel", "contended", contended-s.contended)
 		s.contended = contended
 	}
-	var lost, amendments, unpaired uint64
-	if s.objs.LostExchanges.Get(&lost) != nil || s.objs.LostAmendments.Get(&amendments) != nil || s.objs.UnpairedChunks.Get(&unpaired) != nil {
+	var lost, chunks, amendments, unpaired uint64
+	if s.side.lostExchanges.Get(&lost) != nil || s.side.lostChunks.Get(&chunks) != nil || s.side.lostAmendments.Get(&amendments) != nil || s.side.unpaired.Get(&unpaired) != nil {
 		return
 	}
-	if lost == s.lost && unpaired == s.unpaired && amendments == s.amendments {
+	if lost == s.lost && chunks == s.chunks && unpaired == s.unpaired && amendments == s.amendments {
 		return
 	}
 	s.env.Lost("ring", Kind, lost-s.lost)
+	s.env.Lost("ring", "transfers", chunks-s.chunks)
 	if n := amendments - s.amendments; n > 0 {
 		s.env.Sink.Samples([]core.Sample{{Desc: &amendmentsLost, Value: float64(n)}})
 	}
-	s.lost, s.amendments, s.unpaired = lost, amendments, unpaired
+	s.lost, s.chunks, s.amendments, s.unpaired = lost, chunks, amendments, unpaired
 	s.byProcess()
 }
 
@@ -167,11 +200,12 @@ func (s *sweeper) byProcess() {
 	var keys []requestsProcess
 	var key requestsProcess
 	var v requestsTrouble
-	for it := s.objs.Troubles.Iterate(); it.Next(&key, &v); {
+	for it := s.side.troubles.Iterate(); it.Next(&key, &v); {
 		keys = append(keys, key)
 	}
 	for _, key := range keys {
-		if s.objs.Troubles.LookupAndDelete(key, &v) != nil {
+		// Together where the kernel can (5.14): what is counted between is not lost.
+		if s.side.troubles.LookupAndDelete(key, &v) != nil && errors.Join(s.side.troubles.Lookup(key, &v), s.side.troubles.Delete(key)) != nil {
 			continue
 		}
 		c := s.pair.Coverage(core.ProcKey{PID: int32(key.Tgid), Birth: key.Birth})
