@@ -21,7 +21,18 @@ func describe(kind core.MetricKind, name, unit, help string, labels ...string) *
 var (
 	serverDuration = describe(core.Histogram, "http_server_request_duration_seconds", "seconds", "Duration of HTTP requests that a service answered, first request byte to last answer byte", "service_name", "http_request_method", "http_route", "http_response_status_code", "url_scheme", "error_type")
 	clientDuration = describe(core.Histogram, "http_client_request_duration_seconds", "seconds", "Duration of HTTP requests that a service made, first request byte to last answer byte", "service_name", "server_address", "server_port", "http_request_method", "http_route", "http_response_status_code", "url_scheme", "error_type")
-	otherDuration  = describe(core.Histogram, "vitals_exchange_duration_seconds", "seconds", "Duration of exchanges that are not HTTP, or whose role is not known", "service_name", "role", "protocol")
+	rpcServer      = describe(core.Histogram, "rpc_server_call_duration_seconds", "seconds", "Duration of remote procedure calls that a service answered", "service_name", "rpc_system_name", "rpc_method", "rpc_response_status_code", "error_type")
+	rpcClient      = describe(core.Histogram, "rpc_client_call_duration_seconds", "seconds", "Duration of remote procedure calls that a service made", "service_name", "server_address", "server_port", "rpc_system_name", "rpc_method", "rpc_response_status_code", "error_type")
+	dbServer       = describe(core.Histogram, "db_server_operation_duration_seconds", "seconds", "Duration of operations that a database or cache carried out, as its sockets saw them", "service_name", "db_system_name", "db_operation_name", "db_query_summary", "db_response_status_code", "error_type")
+	dbClient       = describe(core.Histogram, "db_client_operation_duration_seconds", "seconds", "Duration of operations that a service asked of a database or cache", "service_name", "server_address", "server_port", "db_system_name", "db_operation_name", "db_query_summary", "db_response_status_code", "error_type")
+	dnsLookup      = describe(core.Histogram, "dns_lookup_duration_seconds", "seconds", "Duration of DNS queries that a service made", "service_name", "server_address", "server_port", "dns_question_type", "error_type")
+	otherDuration  = describe(core.Histogram, "vitals_exchange_duration_seconds", "seconds", "Duration of exchanges of other protocols, of unknown and encrypted ones, or whose role is not known", "service_name", "role", "protocol")
+	streams        = describe(core.Counter, "vitals_streams_total", "", "Streams that ended, and messages that nobody asked for: subscriptions, server-sent events, WebSockets; they have no latency", "service_name", "role", "protocol")
+	exchanges      = describe(core.Counter, "vitals_exchanges_total", "", "Exchanges on the sockets of a service by what became of them: parsed ones are requests", "service_name", "outcome")
+	socketBytes    = describe(core.Counter, "vitals_exchange_bytes_total", "bytes", "Bytes on the sockets of a service, and how many of them were understood", "service_name", "outcome")
+	connections    = describe(core.Counter, "vitals_connections_total", "", "Connections on which something was said, and how many of them were older than the observation", "service_name", "joined")
+	edgeRequests   = describe(core.Counter, "vitals_edge_requests_total", "", "Requests between services of this machine, and to outside peers", "client", "server", "protocol")
+	edgeErrors     = describe(core.Counter, "vitals_edge_errors_total", "", "Requests between services that failed", "client", "server", "protocol")
 	untimed        = describe(core.Counter, "vitals_requests_untimed_total", "", "Requests whose duration is not known, which the histograms leave out", "service_name", "role", "protocol")
 	activeRequests = describe(core.Gauge, "http_server_active_requests", "", "Requests that have begun and not ended", "service_name")
 
@@ -73,7 +84,8 @@ var (
 // own lists all of the above.
 func own() []*desc {
 	return []*desc{
-		serverDuration, clientDuration, otherDuration, untimed, activeRequests,
+		serverDuration, clientDuration, rpcServer, rpcClient, dbServer, dbClient, dnsLookup, otherDuration, untimed, streams,
+		exchanges, socketBytes, connections, edgeRequests, edgeErrors, activeRequests,
 		cpuTime, cpuUtilization, memoryUsage, memoryVirtual, threadCount, fileDescriptors, contextSwitches, pagingFaults,
 		diskIO, uptime, processCount, targetInfo,
 		buildInfo, lostEvents, facts, completeness, folded, selfCPU, selfBPF, selfMemory, bpfRunTime, bpfMeasured, bpfRuns,

@@ -21,6 +21,8 @@ type families struct {
 func (o Options) Families(s *core.Snapshot) []*dto.MetricFamily {
 	f := &families{byName: map[string]*dto.MetricFamily{}}
 	f.requests(s)
+	f.traffic(s)
+	f.edges(s)
 	f.services(s, o)
 	f.machine(s)
 	f.self(s)

@@ -45,20 +45,21 @@ func (l level) MarshalJSON() ([]byte, error) {
 // The stable interface. Add fields freely, never change one's meaning.
 type (
 	jsonSnapshot struct {
-		Version   int           `json:"version"`
-		Seq       uint64        `json:"seq"`
-		At        moment        `json:"at"`
-		Window    number        `json:"window_seconds"`
-		Host      jsonHost      `json:"host"`
-		Self      jsonSelf      `json:"self"`
-		Processes []jsonProcess `json:"processes"`
-		Services  []jsonService `json:"services"`
-		Requests  []jsonRequest `json:"requests"`
-		Edges     []jsonEdge    `json:"edges"`
-		Units     []jsonUnit    `json:"units"`
-		Events    []jsonEvent   `json:"events"`
-		Push      []jsonPush    `json:"push"`
-		Calls     []jsonCall    `json:"calls"`
+		Version   int            `json:"version"`
+		Seq       uint64         `json:"seq"`
+		At        moment         `json:"at"`
+		Window    number         `json:"window_seconds"`
+		Host      jsonHost       `json:"host"`
+		Self      jsonSelf       `json:"self"`
+		Processes []jsonProcess  `json:"processes"`
+		Services  []jsonService  `json:"services"`
+		Requests  []jsonRequest  `json:"requests"`
+		Edges     []jsonEdge     `json:"edges"`
+		Exemplars []jsonExemplar `json:"exemplars"`
+		Units     []jsonUnit     `json:"units"`
+		Events    []jsonEvent    `json:"events"`
+		Push      []jsonPush     `json:"push"`
+		Calls     []jsonCall     `json:"calls"`
 	}
 	jsonHost struct {
 		Name   string `json:"name"`
@@ -78,6 +79,7 @@ type (
 		Privileged   bool              `json:"privileged"`
 		Notice       string            `json:"notice"`
 		Others       []int32           `json:"others"`
+		Coverage     jsonCoverage      `json:"coverage"`
 	}
 	jsonRuntime struct {
 		Language string `json:"language"`
@@ -85,12 +87,22 @@ type (
 		SDK      string `json:"sdk"`
 	}
 	// jsonCoverage counts exchanges: what the kernel saw, what became requests,
-	// what was lost on the way, what had no counterpart.
+	// what was lost on the way, what had no counterpart, and why the rest was not
+	// understood; and bytes and connections.
 	jsonCoverage struct {
-		Exchanges uint64 `json:"exchanges"`
-		Parsed    uint64 `json:"parsed"`
-		Lost      uint64 `json:"lost"`
-		Unpaired  uint64 `json:"unpaired"`
+		Exchanges   uint64 `json:"exchanges"`
+		Parsed      uint64 `json:"parsed"`
+		Lost        uint64 `json:"lost"`
+		Unpaired    uint64 `json:"unpaired"`
+		Unknown     uint64 `json:"unknown"`
+		Encrypted   uint64 `json:"encrypted"`
+		Blind       uint64 `json:"blind"`
+		Why         string `json:"why"`
+		Bytes       uint64 `json:"bytes"`
+		BytesParsed uint64 `json:"bytes_parsed"`
+		Connections uint64 `json:"connections"`
+		Joined      uint64 `json:"joined"`
+		Gaps        uint64 `json:"gaps"`
 	}
 	jsonInstr struct {
 		Kind   string     `json:"kind"`
@@ -138,6 +150,9 @@ type (
 		PIDs    []int32     `json:"pids"`
 		Health  core.Health `json:"health"`
 		Message string      `json:"message"`
+
+		Exemplars []jsonExemplar `json:"exemplars"`
+		Coverage  jsonCoverage   `json:"coverage"`
 	}
 	jsonRequest struct {
 		PID      int32  `json:"pid"`
@@ -149,7 +164,10 @@ type (
 		Method   string `json:"method"`
 		Route    string `json:"route"`
 		Status   int    `json:"status"`
+		Code     string `json:"code"`
 		Error    string `json:"error"`
+		Failed   bool   `json:"failed"`
+		Stream   bool   `json:"stream"`
 		Count    uint64 `json:"count"`
 		Partial  uint64 `json:"partial"`
 		InFlight level  `json:"in_flight"`
@@ -170,6 +188,29 @@ type (
 		Count    uint64 `json:"count"`
 		Errors   uint64 `json:"errors"`
 		P99      number `json:"p99_seconds"`
+		P50      number `json:"p50_seconds"`
+		Rate     number `json:"rate"`
+		Last     moment `json:"last"`
+		Outside  bool   `json:"outside"`
+	}
+	// jsonExemplar is one request that was slow or failed.
+	jsonExemplar struct {
+		At       moment `json:"at"`
+		PID      int32  `json:"pid"`
+		Service  string `json:"service"`
+		Role     string `json:"role"`
+		Protocol string `json:"protocol"`
+		Peer     string `json:"peer"`
+		Method   string `json:"method"`
+		Route    string `json:"route"`
+		Status   int    `json:"status"`
+		Code     string `json:"code"`
+		Error    string `json:"error"`
+		Failed   bool   `json:"failed"`
+		Duration number `json:"duration_seconds"`
+		First    number `json:"first_byte_seconds"`
+		Typical  number `json:"typical_seconds"`
+		Partial  bool   `json:"partial"`
 	}
 	jsonUnit struct {
 		ID       string            `json:"id"`
@@ -235,16 +276,17 @@ func jsonOf(s *core.Snapshot) *jsonSnapshot {
 		Self: jsonSelf{
 			Version: m.Version, CPU: number(m.CPURatio), BPF: number(m.BPFRatio), RSS: m.RSSBytes, Events: m.Events,
 			Lost: filled(m.Lost), Completeness: number(m.Completeness), Folded: m.Folded,
-			Privileged: m.Privileged, Notice: m.Notice, Others: list(m.Others),
+			Privileged: m.Privileged, Notice: m.Notice, Others: list(m.Others), Coverage: jsonCoverageOf(&m.Coverage),
 		},
 		Processes: each(s.Processes, jsonProcessOf),
 		Services: each(s.Services, func(r *core.ServiceRow) jsonService {
-			return jsonService{r.Name, r.Group, list(r.PIDs), r.Health, r.Message}
+			return jsonService{r.Name, r.Group, list(r.PIDs), r.Health, r.Message, each(r.Exemplars, jsonExemplarOf), jsonCoverageOf(&r.Coverage)}
 		}),
 		Requests: each(slices.Concat(s.Requests, s.Retired), jsonRequestOf),
 		Edges: each(s.Edges, func(e *core.EdgeRow) jsonEdge {
-			return jsonEdge{e.From, e.To, e.Protocol, e.Count, e.Errors, number(e.P99)}
+			return jsonEdge{e.From, e.To, e.Protocol, e.Count, e.Errors, number(e.P99), number(e.P50), number(e.Rate), moment(e.Last), e.Outside}
 		}),
+		Exemplars: each(s.Exemplars, jsonExemplarOf),
 		Units: each(s.Units, func(u *core.UnitRow) jsonUnit {
 			return jsonUnit{u.ID, u.Class, u.Kind, u.Phase, u.Health, u.Message, moment(u.Since), u.Attempts, moment(u.NextTry), u.Parts, u.Tries, u.Failures}
 		}),
@@ -269,7 +311,7 @@ func jsonProcessOf(r *core.ProcessRow) jsonProcess {
 		Listeners: each(r.Listeners, core.Listener.String),
 		CPU:       number(r.CPURatio), RSS: level(r.Usage.RSS), Alive: r.Alive, Started: moment(r.Started), Ended: moment(r.Ended),
 		InFlight: r.Server.InFlight + r.Client.InFlight,
-		Coverage: jsonCoverage{r.Coverage.Exchanges, r.Coverage.Parsed, r.Coverage.Lost, r.Coverage.Unpaired},
+		Coverage: jsonCoverageOf(&r.Coverage),
 		Instr: each(r.Instr, func(i core.InstrState) jsonInstr {
 			return jsonInstr{i.Kind, i.Phase, i.Reason, moment(i.Since), number(i.Cost)}
 		}),
@@ -286,11 +328,29 @@ func jsonRequestOf(r *core.RequestRow) jsonRequest {
 	}
 	return jsonRequest{
 		PID: r.Proc.PID, Service: r.Service, Role: r.Role.String(), Protocol: r.Protocol, Peer: r.Peer, TLS: r.TLS,
-		Method: r.Method, Route: r.Route, Status: r.Status, Error: r.Error, Count: r.Count, Partial: r.Partial,
+		Method: r.Method, Route: r.Route, Status: r.Status, Code: r.Code, Error: r.Error, Failed: r.Failed, Stream: r.Stream, Count: r.Count, Partial: r.Partial,
 		InFlight: level(r.InFlight), BytesIn: r.BytesIn, BytesOut: r.BytesOut,
 		Mean: number(r.Duration.Mean()), P50: number(r.Duration.Quantile(.5)), P90: number(r.Duration.Quantile(.9)),
 		P99: number(r.Duration.Quantile(.99)), Max: number(slowest),
 		First50: number(r.FirstByte.Quantile(.5)), First99: number(r.FirstByte.Quantile(.99)),
+	}
+}
+
+func jsonCoverageOf(c *core.Coverage) jsonCoverage {
+	return jsonCoverage{
+		c.Exchanges, c.Parsed, c.Lost, c.Unpaired, c.Unknown, c.Encrypted, c.Blind, c.Why,
+		c.BytesIn + c.BytesOut, c.BytesParsed, c.Connections, c.Joined, c.Gaps,
+	}
+}
+
+func jsonExemplarOf(x *core.Exemplar) jsonExemplar {
+	typical := math.NaN()
+	if x.Typical > 0 {
+		typical = x.Typical.Seconds()
+	}
+	return jsonExemplar{
+		moment(x.At), x.Proc.PID, x.Service, x.Role.String(), x.Protocol, x.Peer, x.Method, x.Route, x.Status, x.Code, x.Error,
+		x.Failed, number(x.Duration.Seconds()), number(x.FirstByte.Seconds()), number(typical), x.Partial,
 	}
 }
 

@@ -11,10 +11,14 @@ import (
 
 // seriesKey is what makes requests equal once processes are summed up.
 type seriesKey struct {
-	family                                  *desc
-	service, role, protocol                 string
-	address, method, route, scheme, errType string
-	status                                  int
+	family  *desc
+	layout  *layout
+	service string
+	role    string
+
+	protocol, address, method, route string
+	code, scheme, errType            string
+	status                           int
 }
 
 // sum is the distribution of one series: that of its only row, or a merged one.
@@ -44,9 +48,13 @@ func (g *sum) add(d *core.Distribution) {
 func (f *families) requests(s *core.Snapshot) {
 	groups := make(map[seriesKey]int, len(s.Requests))
 	sums := make([]sum, 0, len(s.Requests))
-	missing := map[untimedKey]uint64{}
+	missing, open := map[untimedKey]uint64{}, map[untimedKey]uint64{}
 	for _, rows := range [][]*core.RequestRow{s.Requests, s.Retired} {
 		for _, r := range rows {
+			if r.Stream {
+				open[untimedKey{r.Service, r.Role, r.Protocol}] += r.Count
+				continue
+			}
 			if timed := timedCount(r); r.Count > timed {
 				missing[untimedKey{r.Service, r.Role, r.Protocol}] += r.Count - timed
 			}
@@ -63,8 +71,10 @@ func (f *families) requests(s *core.Snapshot) {
 			sums[i].add(r.Duration)
 		}
 	}
-	for k, n := range missing {
-		f.add(&untimed.Desc, float64(n), "service_name", k.service, "role", k.role.String(), "protocol", k.protocol)
+	for d, counts := range map[*desc]map[untimedKey]uint64{untimed: missing, streams: open} {
+		for k, n := range counts {
+			f.add(&d.Desc, float64(n), "service_name", k.service, "role", k.role.String(), "protocol", k.protocol)
+		}
 	}
 	h, l := newHistograms(len(sums)), newLabeler(len(sums))
 	metrics := make([]dto.Metric, len(sums))
@@ -91,76 +101,6 @@ func timedCount(r *core.RequestRow) uint64 {
 		return 0
 	}
 	return r.Duration.Count
-}
-
-func keyOf(r *core.RequestRow) seriesKey {
-	key := seriesKey{service: r.Service}
-	if r.Protocol != core.ProtoHTTP || r.Role == core.RoleUnknown {
-		key.family, key.role, key.protocol = otherDuration, r.Role.String(), r.Protocol
-		return key
-	}
-	key.family = serverDuration
-	if r.Role == core.RoleClient {
-		key.family, key.address = clientDuration, r.Peer
-	}
-	key.method, key.route, key.status, key.scheme, key.errType = r.Method, r.Route, r.Status, "http", r.Error
-	if r.TLS {
-		key.scheme = "https"
-	}
-	if r.Failed && key.errType == "" {
-		key.errType = status(r.Status)
-	}
-	return key
-}
-
-// labeler makes the labels of many series out of a few allocations: names are
-// shared, values point into the sums, pairs come from a slab.
-type labeler struct {
-	names struct{ errType, method, status, route, address, port, service, scheme, role, protocol string }
-	pairs []dto.LabelPair
-	refs  []*dto.LabelPair
-}
-
-// maxLabels is how many labels a series of requests has at most.
-const maxLabels = 8
-
-func newLabeler(n int) *labeler {
-	l := &labeler{pairs: make([]dto.LabelPair, n*maxLabels), refs: make([]*dto.LabelPair, n*maxLabels)}
-	l.names.errType, l.names.method, l.names.status = "error_type", "http_request_method", "http_response_status_code"
-	l.names.route, l.names.address, l.names.port = "http_route", "server_address", "server_port"
-	l.names.service, l.names.scheme, l.names.role, l.names.protocol = "service_name", "url_scheme", "role", "protocol"
-	return l
-}
-
-// next gives the labels of g, in the order of their names.
-func (l *labeler) next(g *sum) []*dto.LabelPair {
-	k, n := &g.key, 0
-	refs := l.refs[:maxLabels:maxLabels]
-	add := func(name, value *string) {
-		if *value != "" {
-			l.pairs[n].Name, l.pairs[n].Value = name, value
-			refs[n] = &l.pairs[n]
-			n++
-		}
-	}
-	if k.family == otherDuration {
-		add(&l.names.protocol, &k.protocol)
-		add(&l.names.role, &k.role)
-		add(&l.names.service, &k.service)
-	} else {
-		g.status = status(k.status)
-		g.host, g.port = splitAddress(k.address)
-		add(&l.names.errType, &k.errType)
-		add(&l.names.method, &k.method)
-		add(&l.names.status, &g.status)
-		add(&l.names.route, &k.route)
-		add(&l.names.address, &g.host)
-		add(&l.names.port, &g.port)
-		add(&l.names.service, &k.service)
-		add(&l.names.scheme, &k.scheme)
-	}
-	l.pairs, l.refs = l.pairs[n:], l.refs[n:]
-	return refs[:n:n]
 }
 
 // splitAddress splits "host:port" and "[v6]:port"; a lone address has no port.

@@ -62,7 +62,7 @@ func writeRoutes(b *strings.Builder, s *core.Snapshot) {
 		if d != nil {
 			slowest = d.Max
 		}
-		g.row(r.service, r.name(), cmp.Or(status(r.status), r.err, unknown), count(r.count), rate(float64(r.count)/s.Window.Seconds()),
+		g.row(r.service, r.name(), cmp.Or(outcome(r.status, r.code), r.err, unknown), count(r.count), rate(float64(r.count)/s.Window.Seconds()),
 			brief(d.Quantile(.5)), brief(d.Quantile(.9)), brief(d.Quantile(.99)), brief(slowest))
 	}
 	g.write(b)
@@ -124,9 +124,9 @@ type route struct {
 }
 
 type routeKey struct {
-	service, peer, method, route, protocol, err string
-	role                                        core.Role
-	status                                      int
+	service, peer, method, route, protocol, code, err string
+	role                                              core.Role
+	status                                            int
 }
 
 func (r *route) name() string {
@@ -143,11 +143,15 @@ func (r *route) name() string {
 	return what
 }
 
+// outcome is how an answer is named: by its code where protocols have names for
+// it, else by its number.
+func outcome(number int, code string) string { return cmp.Or(code, status(number)) }
+
 func routes(s *core.Snapshot) []*route {
 	byKey := map[routeKey]*route{}
 	for _, rows := range [][]*core.RequestRow{s.Requests, s.Retired} {
 		for _, r := range rows {
-			key := routeKey{r.Service, r.Peer, r.Method, r.Route, r.Protocol, r.Error, r.Role, r.Status}
+			key := routeKey{r.Service, r.Peer, r.Method, r.Route, r.Protocol, r.Code, r.Error, r.Role, r.Status}
 			g := byKey[key]
 			if g == nil {
 				g = &route{routeKey: key}
@@ -159,6 +163,6 @@ func routes(s *core.Snapshot) []*route {
 	}
 	return slices.SortedFunc(maps.Values(byKey), func(a, b *route) int {
 		return cmp.Or(strings.Compare(a.service, b.service), cmp.Compare(a.role, b.role), strings.Compare(a.peer, b.peer),
-			strings.Compare(a.route, b.route), strings.Compare(a.method, b.method), cmp.Compare(a.status, b.status), strings.Compare(a.err, b.err), strings.Compare(a.protocol, b.protocol))
+			strings.Compare(a.route, b.route), strings.Compare(a.method, b.method), cmp.Compare(a.status, b.status), strings.Compare(a.code, b.code), strings.Compare(a.err, b.err), strings.Compare(a.protocol, b.protocol))
 	})
 }
