@@ -1,9 +1,11 @@
 package serve
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"strings"
 	"sync"
@@ -94,4 +96,47 @@ type counted struct {
 func (c *counted) Close() error {
 	defer c.free()
 	return c.Conn.Close()
+}
+
+// busy knows which connections have a request that is not answered in full.
+type busy struct {
+	mu    sync.Mutex
+	conns map[net.Conn]bool
+	idle  chan struct{} // a token whenever there is none
+}
+
+func newBusy() *busy { return &busy{conns: map[net.Conn]bool{}, idle: make(chan struct{}, 1)} }
+
+// note is told each change of a connection.
+func (b *busy) note(c net.Conn, state http.ConnState) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if state == http.StateActive {
+		b.conns[c] = true
+		return
+	}
+	delete(b.conns, c)
+	if len(b.conns) == 0 {
+		select {
+		case b.idle <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// wait returns when nothing is asked any more, or ctx ends.
+func (b *busy) wait(ctx context.Context) {
+	for {
+		b.mu.Lock()
+		n := len(b.conns)
+		b.mu.Unlock()
+		if n == 0 {
+			return
+		}
+		select {
+		case <-b.idle:
+		case <-ctx.Done():
+			return
+		}
+	}
 }

@@ -112,11 +112,13 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 			"address", l.Addr().String())
 	}
 	limits := s.cfg.Limits
+	busy := newBusy()
 	server := &http.Server{
 		Handler: s.Handler(), ReadHeaderTimeout: limits.Read, ReadTimeout: limits.Read,
 		WriteTimeout: limits.Read + limits.Write, // it counts from the end of the header
 		IdleTimeout:  limits.Idle, MaxHeaderBytes: limits.Header,
 		ErrorLog:    slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),
+		ConnState:   busy.note,
 		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
 	}
 	served := make(chan error, 1)
@@ -134,10 +136,9 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	}
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), limits.Drain)
 	defer cancel()
-	err := server.Shutdown(drain)
-	if err != nil { // what does not end by itself is cut off
-		err = server.Close()
-	}
+	go server.Shutdown(drain)
+	busy.wait(drain)
+	err := server.Close() // what says nothing, and what does not end, is cut off
 	if e := <-served; !errors.Is(e, http.ErrServerClosed) {
 		err = errors.Join(err, e)
 	}
