@@ -136,7 +136,7 @@ func (p *Reader) change(c *connection, r *Record, name string, begun *wire.Excha
 	proto := p.judge.byName[name]
 	if proto == nil {
 		c.proto, c.conn, c.guess = nil, nil, &guess{}
-		p.ignore(c)
+		p.plainly(c)
 		return
 	}
 	c.proto = proto
@@ -144,8 +144,8 @@ func (p *Reader) change(c *connection, r *Record, name string, begun *wire.Excha
 	if a, ok := c.conn.(wire.Adopter); ok && begun != nil {
 		a.Adopt(begun)
 	}
-	if how := captureFor(proto); p.tune != nil && how != (Capture{}) {
-		p.tune.Connection(c.cookie, c.role, how)
+	if how := captureFor(proto); how != c.captured {
+		p.capture(c, how)
 	}
 }
 
@@ -153,7 +153,7 @@ func (p *Reader) change(c *connection, r *Record, name string, begun *wire.Excha
 func (p *Reader) blinded(c *connection, r *Record, why string) {
 	c.conn, c.blind = nil, why
 	p.of(r.Proc).Why = why
-	p.ignore(c)
+	p.plainly(c)
 }
 
 // ignore forgets that a connection is read transfer by transfer.

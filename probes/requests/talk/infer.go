@@ -168,11 +168,13 @@ func (j *judge) learn(at Endpoint, p *wire.Protocol) (fresh bool) {
 	return true
 }
 
-// unlearn takes a lesson back.
-func (j *judge) unlearn(at Endpoint, p *wire.Protocol) {
-	if i, ok := j.lessons[at]; ok && j.list[i] == p {
+// unlearn takes a lesson back, and reports whether there was one.
+func (j *judge) unlearn(at Endpoint, p *wire.Protocol) bool {
+	i, ok := j.lessons[at]
+	if ok = ok && j.list[i] == p; ok {
 		delete(j.lessons, at)
 	}
+	return ok
 }
 
 // exclude says that a connection does not speak p.

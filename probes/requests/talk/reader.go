@@ -108,6 +108,7 @@ func (p *Reader) Take(r *Record) {
 func (p *Reader) begin(r *Record) *connection {
 	c := p.table.add(r.Cookie)
 	c.proc, c.role, c.seq, c.datagram = r.Proc, r.Role, r.Seq, r.datagram()
+	c.nameless = r.Role == core.RoleUnknown
 	c.joined = r.Flags&Joined != 0 || r.Seq > 1
 	p.meet(c, r)
 	t := p.of(c.proc)
@@ -194,8 +195,8 @@ func (p *Reader) decide(c *connection, proto *wire.Protocol, r *Record) {
 	if p.judge.learn(at, proto) && p.tune != nil {
 		p.tune.Endpoint(at, how)
 	}
-	if p.tune != nil && how != (Capture{}) {
-		p.tune.Connection(c.cookie, c.role, how)
+	if how != (Capture{}) || c.nameless {
+		p.capture(c, how)
 	}
 	for _, k := range g.waiting {
 		k.Role = c.role
@@ -230,11 +231,29 @@ func (p *Reader) giveUp(c *connection) {
 	c.guess.waiting = nil
 }
 
+// capture tells the kernel how to hand a connection over.
+func (p *Reader) capture(c *connection, how Capture) {
+	if p.tune != nil {
+		p.tune.Connection(c.cookie, c.role, how)
+	}
+	c.captured = how
+}
+
+// plainly has a connection handed over as one that nobody reads.
+func (p *Reader) plainly(c *connection) {
+	p.ignore(c)
+	if c.captured != (Capture{}) {
+		p.capture(c, Capture{})
+	}
+}
+
 // mistaken drops a protocol that turned out to be wrong.
 func (p *Reader) mistaken(c *connection, r *Record) {
 	p.judge.exclude(c, c.proto)
-	p.judge.unlearn(r.endpoint(), c.proto)
-	p.ignore(c)
+	if p.judge.unlearn(r.endpoint(), c.proto) && p.tune != nil {
+		p.tune.Endpoint(r.endpoint(), Capture{})
+	}
+	p.plainly(c)
 	c.proto, c.conn, c.guess = nil, nil, &guess{}
 }
 

@@ -28,7 +28,9 @@ type connection struct {
 
 	seq      uint32 // of the newest record
 	joined   bool   // older than the observation
-	stream   bool   // transfer by transfer
+	nameless bool   // the kernel does not know its role
+	captured Capture
+	stream   bool // transfer by transfer
 	datagram bool
 	seen     bool // counted as a connection
 	not      uint64
