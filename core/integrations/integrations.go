@@ -6,6 +6,7 @@ package integrations
 import (
 	"vitals/core/integrations/kit"
 	"vitals/core/integrations/nginx"
+	"vitals/core/integrations/postgres"
 	"vitals/core/integrations/redis"
 )
 
@@ -14,5 +15,6 @@ func Kinds() []kit.Kind {
 	return []kit.Kind{
 		redis.Kind(),
 		nginx.Kind(),
+		postgres.Kind(),
 	}
 }

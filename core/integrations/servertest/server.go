@@ -161,10 +161,21 @@ func (s *Server) run() {
 // PID is that of the program.
 func (s *Server) PID() int { return s.cmd.Process.Pid }
 
-// Kill ends the program and its children at once.
+// Kill ends the program and its descendants at once.
 func (s *Server) Kill() {
+	below := descendants(s.PID())
 	_ = syscall.Kill(-s.PID(), syscall.SIGKILL)
 	<-s.done
+	for _, pid := range below {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
+	for end := time.Now().Add(time.Second); len(below) > 0 && time.Now().Before(end); {
+		if b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", below[0])); err != nil || strings.Contains(string(b), ") Z ") {
+			below = below[1:]
+			continue
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
 }
 
 // Restart starts the program again after Kill.
@@ -174,11 +185,40 @@ func (s *Server) Restart() {
 	s.run()
 }
 
-// Freeze stops the program and its children from running until Thaw.
-func (s *Server) Freeze() { _ = syscall.Kill(-s.PID(), syscall.SIGSTOP) }
+// Freeze stops the program and its descendants from running until Thaw.
+func (s *Server) Freeze() { s.signal(syscall.SIGSTOP) }
 
 // Thaw lets them run again.
-func (s *Server) Thaw() { _ = syscall.Kill(-s.PID(), syscall.SIGCONT) }
+func (s *Server) Thaw() { s.signal(syscall.SIGCONT) }
+
+// signal reaches descendants that made process groups of their own, too.
+func (s *Server) signal(sig syscall.Signal) {
+	_ = syscall.Kill(-s.PID(), sig)
+	for _, pid := range descendants(s.PID()) {
+		_ = syscall.Kill(pid, sig)
+	}
+}
+
+func descendants(of int) (all []int) {
+	children := map[int][]int{}
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, path := range stats {
+		b, _ := os.ReadFile(path)
+		// The name, in parentheses, may hold anything; the parent comes two words after it.
+		words := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
+		if len(words) < 2 {
+			continue
+		}
+		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		parent, _ := strconv.Atoi(words[1])
+		children[parent] = append(children[parent], pid)
+	}
+	for next := children[of]; len(next) > 0; next = next[1:] {
+		all = append(all, next[0])
+		next = append(next, children[next[0]]...)
+	}
+	return all
+}
 
 // Log is what the program has printed.
 func (s *Server) Log() string {
