@@ -11,6 +11,9 @@ import (
 // maxError is how much of an error is looked at: its code comes early.
 const maxError = 160
 
+// maxNotification is how long one is at most.
+const maxNotification = 8 << 10
+
 // fromServer takes the server's next message and reports whether there may be more.
 func (c *conn) fromServer(s *wire.Span, out *wire.Out) bool {
 	in := &c.calls.Server
@@ -32,6 +35,10 @@ func (c *conn) fromServer(s *wire.Span, out *wire.Out) bool {
 	switch b[0] {
 	case 'E':
 		want = int(min(size, 5+maxError))
+	case 'A':
+		if want = int(min(size, maxNotification)); int64(want) < size {
+			return c.bad(in, out)
+		}
 	case 'C', 'S', 'R':
 		want = int(min(size, 5+40))
 	}
@@ -39,6 +46,9 @@ func (c *conn) fromServer(s *wire.Span, out *wire.Out) bool {
 		return false
 	}
 	c.known = true
+	if b[0] == 'A' && len(b) < want {
+		return c.serverCut(s, out)
+	}
 	first := in.First()
 	in.Skip(size)
 	c.answer(b, size, first, s.Last, out)
