@@ -48,8 +48,8 @@ bench: ## the figures of docs/performance.md
 bench-program: ## whole-program figures as root: first frame, exec to screen, idle cost, server CPU per request
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m .
 
-bench-push: ## the gateway beside Debian's, and our pusher
-	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./push/...
+bench-push: ## our pusher beside client_golang's, our gateway beside Debian's, in one run; fails over a target
+	$(GO) test -run TestSideBySide -count=1 -v -timeout 30m ./push/gateway -args -side-by-side
 
 generate: ## regenerate the BPF objects (needs clang-14)
 	$(GO) generate ./probes/...

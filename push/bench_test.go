@@ -13,11 +13,14 @@ import (
 
 // A push of 10,000 series from rendered families to the read answer; cpu-ms/op
 // is all CPU of this process, the discarding server's included.
-func BenchmarkPush10000Series(b *testing.B) {
+func BenchmarkPush10000Series(b *testing.B)  { pushSeries(b, 10_000) }
+func BenchmarkPush100000Series(b *testing.B) { pushSeries(b, 100_000) }
+
+func pushSeries(b *testing.B, n int) {
 	gw := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
 	defer gw.Close()
 	c := testConfig(gw.URL)
-	c.Families = wide(10_000)
+	c.Families = wide(n)
 	s, err := c.check()
 	if err != nil {
 		b.Fatal(err)

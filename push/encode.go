@@ -12,7 +12,7 @@ import (
 
 const (
 	packAbove  = 1024    // smaller bodies are not worth it
-	keepBuffer = 8 << 20 // larger buffers are not kept between pushes
+	keepBuffer = 8 << 20 // larger buffers are kept only while they are needed
 	zstdWindow = 1 << 20 // metrics repeat nearby; a larger one costs memory on both sides
 )
 
@@ -84,8 +84,10 @@ func writeFamilies(b *bytes.Buffer, families []*dto.MetricFamily, format codec.F
 	return nil
 }
 
+// reset empties b, and gives its memory back when it is large and the body
+// before this one took little of it.
 func reset(b *bytes.Buffer) {
-	if b.Cap() > keepBuffer {
+	if b.Cap() > keepBuffer && b.Len() < b.Cap()/4 {
 		*b = bytes.Buffer{}
 	}
 	b.Reset()

@@ -67,14 +67,17 @@ func prepare(families []*dto.MetricFamily, group []Label, strict bool) (payload,
 // checkMetric fails when a label is also a grouping label, since a gateway would
 // overwrite its value, and reports false when the metric needs mending.
 func checkMetric(family string, m *dto.Metric, group []Label, strict bool) (clean bool, err error) {
-	for _, l := range m.Label {
+	clean = m.TimestampMs == nil || !strict
+	for _, l := range m.Label { // once: on large pushes the memory is what takes time
+		name := l.GetName()
 		for i := range group {
-			if l.GetName() == group[i].Name {
-				return false, fmt.Errorf("label %q of %s is also a grouping label: choose another name with --group", group[i].Name, family)
+			if name == group[i].Name {
+				return false, fmt.Errorf("label %q of %s is also a grouping label: choose another name with --group", name, family)
 			}
 		}
+		clean = clean && utf8.ValidString(l.GetValue())
 	}
-	return (m.TimestampMs == nil || !strict) && validText(m), nil
+	return clean, nil
 }
 
 // validText matters because a gateway that took in one label that is not UTF-8

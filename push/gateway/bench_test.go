@@ -120,7 +120,7 @@ func BenchmarkScrape100k(b *testing.B) {
 	})
 }
 
-func (g bench) memory(b *testing.B, field string) float64 {
+func (g bench) memory(b testing.TB, field string) float64 {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", g.pid))
 	if err != nil {
 		b.Fatal(err)

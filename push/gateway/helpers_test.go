@@ -31,6 +31,7 @@ type server struct {
 	name string
 	url  string
 	gw   *Gateway
+	pid  int // of a program
 	stop func()
 }
 
@@ -114,7 +115,7 @@ func reference(t testing.TB, args ...string) *server {
 	bin, addr := program(t, "prometheus-pushgateway"), freeAddr(t)
 	cmd := run(t, "http://"+addr+"/-/ready", bin,
 		append([]string{"--web.listen-address=" + addr, "--persistence.file=", "--log.level=error", "--web.enable-admin-api"}, args...)...)
-	return &server{t: t, name: "reference", url: "http://" + addr, stop: func() { _ = cmd.Process.Kill() }}
+	return &server{t: t, name: "reference", url: "http://" + addr, pid: cmd.Process.Pid, stop: func() { _ = cmd.Process.Kill() }}
 }
 
 func eventually(t testing.TB, what string, holds func() bool) {
