@@ -118,6 +118,16 @@ func Method(b []byte) (string, int) {
 	return "", 0
 }
 
+// Verb gives the known method that b is, "" when it is none.
+func Verb(b []byte) string {
+	for _, m := range &methods {
+		if string(b) == m {
+			return m
+		}
+	}
+	return ""
+}
+
 // Beheaded gives the first byte of a method when b begins with the rest of it:
 // a server that reads one byte ahead has the first byte in an earlier read.
 func Beheaded(b []byte) (first byte, ok bool) {

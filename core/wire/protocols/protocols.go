@@ -4,6 +4,7 @@ package protocols
 import (
 	"vitals/core/wire"
 	"vitals/core/wire/http1"
+	"vitals/core/wire/http2"
 	"vitals/core/wire/postgres"
 	"vitals/core/wire/redis"
 	"vitals/core/wire/tls"
@@ -14,6 +15,7 @@ import (
 func List() []*wire.Protocol {
 	return []*wire.Protocol{
 		&http1.Protocol,
+		&http2.Protocol,
 		&postgres.Protocol,
 		&redis.Protocol,
 		&tls.Protocol,
