@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"google.golang.org/protobuf/proto"
@@ -111,6 +112,14 @@ func (r received) parsed(t *testing.T) map[string]*dto.MetricFamily {
 		}
 		body = z
 	}
+	if r.encoding == "zstd" {
+		z, err := zstd.NewReader(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer z.Close()
+		body = z
+	}
 	dec := expfmt.NewDecoder(body, expfmt.ResponseFormat(http.Header{"Content-Type": {r.contentType}}))
 	out := map[string]*dto.MetricFamily{}
 	for {
@@ -154,6 +163,13 @@ func (r *recorder) requests() []received {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return append([]received(nil), r.got...)
+}
+
+// dtoFamily is short for what is used often.
+type dtoFamily = dto.MetricFamily
+
+func refuse415(w http.ResponseWriter, _ *http.Request) {
+	w.WriteHeader(http.StatusUnsupportedMediaType)
 }
 
 func status200(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }

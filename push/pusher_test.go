@@ -203,7 +203,7 @@ func TestT38_RedirectsKeepMethodBodyAndHost(t *testing.T) {
 }
 
 // A refused encoding is tried in the next form at once, and remembered.
-func TestT34_EncodingsFallBackToText(t *testing.T) {
+func TestEncodingsFallBackToText(t *testing.T) {
 	var accepts func(*http.Request) int
 	gw := newRecorder(t, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(accepts(r)) })
 	refuse := func(status int, ok func(*http.Request) bool) func(*http.Request) int {
@@ -304,7 +304,7 @@ func TestP37_FirstErrorIsKeptAndDeleteIsTaken(t *testing.T) {
 	}
 }
 
-func TestT36_T37_NothingOutlivesAPush(t *testing.T) {
+func TestT36_NothingOutlivesAPush(t *testing.T) {
 	hang := make(chan struct{})
 	mode := make(chan string, 1)
 	gw := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -13,8 +13,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	dto "github.com/prometheus/client_model/go"
-
 	"vitals/core"
 )
 
@@ -103,34 +101,6 @@ func (b *bubble) end(t *testing.T) {
 	}
 }
 
-func TestT39_T40_T45_AtOnceThenAPhaseThenEachInterval(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := start(t, nil, always(200))
-		synctest.Wait()
-		if at := b.wire.times(); len(at) != 1 || at[0] != 0 {
-			t.Fatalf("pushes at %v, want one at once", at)
-		}
-		time.Sleep(61 * time.Second)
-		at := b.wire.times()
-		if len(at) != 5 && len(at) != 6 {
-			t.Fatalf("pushes at %v", at)
-		}
-		if at[1] > 15*time.Second {
-			t.Errorf("phase %v", at[1])
-		}
-		for i := 2; i < len(at); i++ {
-			if at[i]-at[i-1] != 15*time.Second {
-				t.Errorf("pushes at %v", at)
-			}
-		}
-		row := b.rows.last()
-		if row.State != StateOK || row.Pushes != uint64(len(at)) || row.Skipped != 0 || time.Until(row.NextAttempt) <= 0 || time.Until(row.NextAttempt) > 15*time.Second {
-			t.Errorf("row %+v", row)
-		}
-		b.end(t)
-	})
-}
-
 func TestT45_FleetsSpread(t *testing.T) {
 	begin := time.Now()
 	for _, every := range []time.Duration{time.Second, 15 * time.Second, time.Hour} {
@@ -184,26 +154,6 @@ func TestFirstPushWaitsForAFirstSnapshot(t *testing.T) {
 			t.Fatalf("pushes at %v", at)
 		}
 		b.end(t)
-	})
-}
-
-func TestT41_T46_StopsWithItsContextAndPushesALastTime(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var sent []uint64
-		b := start(t, func(c *Config) {
-			c.Fresh = func(context.Context) *core.Snapshot { return &core.Snapshot{Seq: 99} }
-			inner := c.Families
-			c.Families = func(s *core.Snapshot) []*dto.MetricFamily { sent = append(sent, s.Seq); return inner(s) }
-		}, always(200))
-		synctest.Wait()
-		b.end(t)
-		time.Sleep(time.Hour)
-		if len(sent) != 2 || sent[0] != 1 || sent[1] != 99 {
-			t.Errorf("snapshots pushed %v, want the newest and then a fresh one", sent)
-		}
-		if row := b.rows.last(); row.State != StateOK || row.Pushes != 2 || !row.NextAttempt.IsZero() {
-			t.Errorf("row %+v", row)
-		}
 	})
 }
 
@@ -313,52 +263,6 @@ func TestDetachStopsAndKeepsItsDeadline(t *testing.T) {
 		if err := early.Serve(t.Context(), func() { t.Error("ready after Detach") }); err != nil {
 			t.Errorf("Serve: %v", err)
 		}
-	})
-}
-
-func TestT38_T42_T43_TransientFailuresBackOffAndRecover(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		const down = 12
-		var events []string
-		b := start(t, func(c *Config) {
-			c.Interval = time.Hour
-			c.Event = func(e core.Event) { events = append(events, e.From+">"+e.To) }
-		}, func(n int, _ *http.Request) (int, http.Header, error) {
-			if n <= down {
-				return 503, http.Header{}, nil
-			}
-			return 200, http.Header{}, nil
-		})
-		synctest.Wait()
-		row := b.rows.last()
-		if row.State != StateRetrying || row.Consecutive != 1 || time.Until(row.NextAttempt) > time.Second+time.Millisecond {
-			t.Errorf("row %+v", row)
-		}
-		mustContain(t, row.LastError, "503 Service Unavailable: said")
-		time.Sleep(13 * time.Minute)
-		synctest.Wait()
-		at := b.wire.times()
-		if len(at) < down+1 {
-			t.Fatalf("pushes at %v", at)
-		}
-		for i := 1; i <= down; i++ {
-			if limit := min(time.Minute, time.Second<<(i-1)) + time.Millisecond; at[i]-at[i-1] > limit {
-				t.Errorf("retry %d after %v, limit %v", i, at[i]-at[i-1], limit)
-			}
-		}
-		row = b.rows.last()
-		if row.State != StateOK || row.Consecutive != 0 || row.Failures != down || row.LastError != "" {
-			t.Errorf("row %+v", row)
-		}
-		warned := strings.Count(b.log.String(), "push failed")
-		if warned < 2 || warned >= down {
-			t.Errorf("%d warnings for %d failures", warned, down)
-		}
-		mustContain(t, b.log.String(), "push works again", "failures=12")
-		if got := strings.Join(events, " "); got != ">waiting waiting>retrying retrying>ok" {
-			t.Errorf("events %s", got)
-		}
-		b.end(t)
 	})
 }
 

@@ -184,30 +184,6 @@ func TestT57_ABodyOfExactlyTheLimitIsWhole(t *testing.T) {
 	})
 }
 
-// Over the limit at every place: within a record, on its boundary, on a line.
-func TestT58_T59_OverTheLimitIs413AndNothingIsKept(t *testing.T) {
-	whole, first := three(t)
-	text := "a 1\nb 2\nc 3\n"
-	for _, limit := range []int64{1, int64(first) - 1, int64(first), int64(first) + 1, int64(len(whole)) - 1} {
-		takers(t, Limits{Body: limit}, func(s *server, path string, ok int, stored func() int) {
-			// With and without a length announced.
-			for _, in := range []any{whole, io.MultiReader(bytes.NewReader(whole))} {
-				r := s.want(413, "POST", path, in, "Content-Type", contentProtobuf)
-				mustContain(t, r.text, fmt.Sprint(limit))
-			}
-			if n := stored(); n != 0 {
-				t.Errorf("%s: limit %d: %d series are kept", s.name, limit, n)
-			}
-		})
-	}
-	takers(t, Limits{Body: 8}, func(s *server, path string, ok int, stored func() int) {
-		s.want(413, "POST", path, text)
-		if n := stored(); n != 0 {
-			t.Errorf("%s: %d of 3 lines are kept", s.name, n)
-		}
-	})
-}
-
 func TestT60_TruncatedBodiesAre400(t *testing.T) {
 	whole, first := three(t)
 	takers(t, Limits{}, func(s *server, path string, ok int, stored func() int) {
@@ -346,27 +322,6 @@ func TestT64_CompressedBodies(t *testing.T) {
 			t.Errorf("%s: %d series, want 6", s.name, n)
 		}
 	})
-}
-
-func TestT19_T65_DefaultsOfTransformsAndFormat(t *testing.T) {
-	rc, k := receive(t, ReceiverConfig{})
-	before := time.Now().UnixMilli()
-	for _, f := range []codec.Format{codec.JSON, codec.Text, codec.Protobuf} {
-		rc.want(202, "POST", "/", encoded(t, f, gauge("a", 1)), "Content-Type", f.ContentType())
-		got := k.messages()[len(k.messages())-1]
-		if got.Format != f {
-			t.Errorf("came as %v, was written as %v", f, got.Format)
-		}
-		families, err := collectFamilies(&body{data: got.Body, format: got.Format}, false, (Limits{}).withDefaults())
-		if err != nil || families[0].Metric[0].GetTimestampMs() < before {
-			t.Errorf("no timestamp was added: %v, %v", families, err)
-		}
-	}
-	rc, k = receive(t, ReceiverConfig{Transforms: []transform.Func{}})
-	rc.want(202, "POST", "/", "a 1\n")
-	if got := string(k.messages()[0].Body); strings.Contains(got, "a 1 ") {
-		t.Errorf("explicitly no transform: %q", got)
-	}
 }
 
 // What is small as sent, and decompressed, may be large decoded.
