@@ -135,7 +135,7 @@ func (m *Manager) regroup(now time.Time) {
 	}
 	for _, s := range f.servers {
 		if !seen[s] && s.gone.IsZero() {
-			s.gone, s.due = now, time.Time{}
+			s.gone, s.due, s.fresh = now, time.Time{}, true
 		}
 	}
 }
@@ -210,6 +210,7 @@ func (m *Manager) refresh(s *server, g *group, now time.Time) {
 	moved := !sameSockets(s.sockets, g.sockets)
 	stronger := len(g.signs) > len(s.signs)
 	s.procs, s.sockets, s.signs, s.evidence, s.gone = g.procs, g.sockets, g.signs, g.words, time.Time{}
+	s.fresh = true
 	if !fresh && !back && !other && !moved && !stronger {
 		return
 	}
@@ -273,6 +274,9 @@ func (m *Manager) advance(ctx context.Context, s *server, now time.Time, probes 
 	v := m.judge(s)
 	j := m.jobs[id]
 	switch {
+	case v.covered && j != nil && j.row.Origin == "found":
+		m.drop(id)
+	case v.covered:
 	case v.run && j == nil && len(s.candidates) > 0:
 		m.begin(s)
 	case !v.run && j != nil && j.row.Origin == "found":

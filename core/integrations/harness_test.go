@@ -2,8 +2,10 @@ package integrations
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -326,4 +328,20 @@ func failure(results []Result, id string) error {
 		}
 	}
 	return nil
+}
+
+func loadJSON(file string, into any) error {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(b, into)
+}
+
+func saveJSON(file string, from any) error {
+	b, err := json.Marshal(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, b, 0o600)
 }

@@ -221,7 +221,22 @@ func (m *Manager) takeTurn(ctx context.Context, probes *sync.WaitGroup) time.Dur
 		n(m, now)
 	}
 	next := m.look(ctx, now, probes)
+	var renewed []*job
+	for _, s := range m.finder.servers {
+		if !s.fresh {
+			continue
+		}
+		s.fresh = false
+		for _, c := range s.candidates {
+			if j := m.jobs[unitID(s.kind.Name, c.name)]; j != nil {
+				renewed = append(renewed, j)
+			}
+		}
+	}
 	m.mu.Unlock()
+	for _, j := range renewed {
+		m.tell(j)
+	}
 	m.tellFound()
 	return next
 }

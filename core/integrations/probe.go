@@ -42,7 +42,6 @@ type outcome struct {
 }
 
 func (m *Manager) askAll(ctx context.Context, k kit.Kind, ask []candidate, e kit.Env) (o outcome) {
-	o.err = errors.New("nothing answers")
 	for i, c := range ask {
 		if c.other {
 			continue
@@ -54,12 +53,15 @@ func (m *Manager) askAll(ctx context.Context, k kit.Kind, ask []candidate, e kit
 			return o
 		case errors.Is(err, kit.ErrOther):
 			o.other = append(o.other, i)
-		case rank(err) > rank(o.err):
+		case o.err == nil || rank(err) > rank(o.err):
 			o.at, o.err, o.saw = i, err, saw
 		}
 		if ctx.Err() != nil || errors.Is(err, kit.ErrConsent) || errors.Is(err, kit.ErrCredentials) {
-			break
+			return o
 		}
+	}
+	if o.err == nil {
+		o.err = kit.ErrOther
 	}
 	return o
 }

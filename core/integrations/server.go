@@ -41,6 +41,7 @@ type server struct {
 	pause   time.Duration
 	gone    time.Time // since when it does not listen, zero while it does
 	shown   string    // what was told of it last
+	fresh   bool      // what the row of its job says of it is to be told
 }
 
 // socketKey is one listening socket.

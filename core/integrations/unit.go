@@ -21,6 +21,9 @@ const (
 	closing        = time.Second
 )
 
+// errDeaf is a call of a collector that does not return, whatever is tried.
+var errDeaf = errors.New("it did not return from a call")
+
 // unit asks one server on an interval: the life that the supervisor runs of a job.
 type unit struct {
 	job       *job
@@ -32,6 +35,9 @@ type unit struct {
 	proven    bool
 	checked   time.Time // guarded by turn
 	verdict   error     // of the newest round, guarded by turn
+	// deaf is true once a call did not return even after Close: the collector must
+	// not be called any more. Guarded by turn.
+	deaf bool
 }
 
 // newUnit opens a collector, without side effects.
@@ -94,7 +100,7 @@ func (u *unit) Serve(ctx context.Context, ready func()) error {
 			ready()
 			u.proven = true
 		default:
-			if failed++; !u.proven || failed >= failuresInARow || refusal(err) {
+			if failed++; !u.proven || failed >= failuresInARow || refusal(err) || errors.Is(err, errDeaf) {
 				return u.final(err)
 			}
 		}
@@ -208,8 +214,8 @@ func (u *unit) within(ctx context.Context, limit time.Duration, f func(context.C
 	case <-done:
 		return fmt.Errorf("it did not answer within %v: %w", limit, context.DeadlineExceeded)
 	case <-grace.C:
-		u.stop() // its collector must not be called any more
-		return fmt.Errorf("it did not return from a call after %v: %w", limit+2*closing, context.DeadlineExceeded)
+		u.deaf = true
+		return fmt.Errorf("%w after %v: %w", errDeaf, limit+2*closing, context.DeadlineExceeded)
 	}
 }
 
@@ -279,7 +285,7 @@ func (u *unit) CheckHealth(ctx context.Context, _ core.CheckRequest) (core.Findi
 		return core.Finding{}, fmt.Errorf("the collection that runs takes too long: %w", ctx.Err())
 	}
 	defer func() { u.turn <- struct{}{} }()
-	if u.stopped.Err() != nil {
+	if u.stopped.Err() != nil || u.deaf {
 		return core.Finding{}, errors.New("it was stopped")
 	}
 	if u.checked.IsZero() || time.Since(u.checked) > 2*u.job.recipe().options.Interval {

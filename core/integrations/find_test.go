@@ -1,0 +1,392 @@
+package integrations
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"vitals/core"
+	"vitals/core/integrations/kit"
+)
+
+// proc is a process that listens.
+func proc(pid int32, exe string, listeners ...string) *core.Process {
+	p := &core.Process{ProcKey: core.ProcKey{PID: pid, Birth: uint64(pid)}, Comm: exe, Exe: "/usr/sbin/" + exe, Service: exe, NetNS: 1}
+	for _, l := range listeners {
+		network, address, _ := strings.Cut(l, " ")
+		p.Listeners = append(p.Listeners, core.Listener{Network: network, Address: address})
+	}
+	return p
+}
+
+// own is a pid whose namespaces are ours: candidates for it are tried from here.
+func own() int32 { return int32(os.Getppid()) }
+
+const idFound = "integration/fake/127.0.0.1:7000"
+
+func TestAnExecutableThatAnswersIsSwitchedOn(t *testing.T) {
+	f := &fake{}
+	w := newWorld(t, nil, f.kind("fake", nil))
+	began := time.Now()
+	w.m.ProcessUp(proc(own(), "faked", "tcp 0.0.0.0:7000"))
+	r := w.untilRuns(idFound)
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	if r.Origin != "found" || r.Why != "executable faked; it answers" || len(r.Procs) != 1 || r.Service != "faked" {
+		t.Errorf("%+v", r)
+	}
+	if !slices.Equal(f.probed, []string{"127.0.0.1:7000"}) {
+		t.Errorf("probed %v", f.probed)
+	}
+	if !w.said("found Fake at 127.0.0.1:7000: executable faked") {
+		t.Error("nobody was told")
+	}
+}
+
+func TestAPortAloneIsNoEvidence(t *testing.T) {
+	f := &fake{}
+	w := newWorld(t, nil, f.kind("fake", nil))
+	w.m.ProcessUp(proc(own(), "python3", "tcp 127.0.0.1:7"))
+	time.Sleep(50 * time.Millisecond)
+	if len(f.probed) != 0 || len(w.rows) != 0 {
+		t.Errorf("it was probed %v, listed %v", f.probed, w.rows)
+	}
+}
+
+func TestAProtocolIsEvidence(t *testing.T) {
+	f := &fake{}
+	w := newWorld(t, nil, f.kind("fake", nil))
+	p := proc(own(), "clone", "tcp 127.0.0.1:7")
+	w.m.ProcessUp(p)
+	w.m.Serves(p.ProcKey, "http")
+	w.m.Serves(p.ProcKey, "fake")
+	if r := w.untilRuns("integration/fake/127.0.0.1:7"); r.Why != "protocol fake, port 7; it answers" {
+		t.Errorf("%q", r.Why)
+	}
+}
+
+func TestWhatIsNotObservedIsNotFound(t *testing.T) {
+	f := &fake{}
+	w := newWorld(t, nil, f.kind("fake", nil))
+	p := proc(own(), "faked", "tcp 127.0.0.1:7000")
+	p.Skip = "excluded by rule name=faked"
+	w.m.ProcessUp(p)
+	w.m.ProcessUp(proc(int32(os.Getpid()), "faked", "tcp 127.0.0.1:7001"))
+	time.Sleep(50 * time.Millisecond)
+	if len(f.probed) != 0 {
+		t.Errorf("probed %v", f.probed)
+	}
+}
+
+func TestCandidatesAreTriedInOrderUntilOneAnswers(t *testing.T) {
+	f := &fake{probe: func(_ context.Context, s fakeSettings) (string, error) {
+		if s.Address == "127.0.0.1:7001" {
+			return "at last", nil
+		}
+		return "", errors.New("refused")
+	}}
+	w := newWorld(t, nil, f.kind("fake", nil))
+	w.m.ProcessUp(proc(own(), "faked", "tcp 10.0.0.1:7001", "tcp [::]:7002", "tcp 127.0.0.1:7001", "tcp 0.0.0.0:7003", "unix /run/fake.sock", "udp 127.0.0.1:9"))
+	w.untilRuns("integration/fake/127.0.0.1:7001")
+	f.locked(func() {
+		if got := strings.Join(f.probed, " "); got != "unix:/run/fake.sock 127.0.0.1:7001" {
+			t.Errorf("tried %s", got)
+		}
+	})
+}
+
+func TestWorkersOfOneMasterAreOneServer(t *testing.T) {
+	f := &fake{}
+	w := newWorld(t, nil, f.kind("fake", nil))
+	for _, pid := range []int32{own(), own() + 1, own() + 2} {
+		w.m.ProcessUp(proc(pid, "faked", "tcp 127.0.0.1:7000"))
+	}
+	w.m.ProcessUp(proc(own()+3, "faked", "tcp 127.0.0.1:7001"))
+	w.untilRuns(idFound)
+	w.until("two servers with all processes", func() bool { return len(w.row(idFound).Procs) == 3 && len(w.m.Specs()) == 2 })
+}
+
+func TestACredentialIsSuggestedAndNeverGuessed(t *testing.T) {
+	f := &fake{probe: func(context.Context, fakeSettings) (string, error) {
+		return "fake 1.0 wants a login", fmt.Errorf("it says no: %w", kit.ErrCredentials)
+	}}
+	w := newWorld(t, nil, f.kind("fake", nil))
+	w.m.ProcessUp(proc(own(), "faked", "tcp 127.0.0.1:7000"))
+	r := w.untilState(idFound, core.IntegrationSuggested)
+	if r.Needs != core.NeedsLogin || !r.Login || !r.Ambient || !strings.Contains(r.Why, "wants a login") || !strings.Contains(r.Message, "grants") {
+		t.Errorf("%+v", r)
+	}
+	if f.asked != 0 {
+		t.Error("it was asked without a login")
+	}
+	w.m.Submit(core.Intent{Op: core.IntentIntegrationLogin, Unit: idFound, Login: &core.Login{User: "me", Password: "hunter22"}})
+	w.untilRuns(idFound)
+	f.locked(func() {
+		if p, _ := f.last.Password.Read(t.Context()); p != "hunter22" || f.last.User != "me" || f.last.Ambient {
+			t.Errorf("logged in as %q", f.last.User)
+		}
+	})
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if all := fmt.Sprintf("%+v %+v", w.rows, w.events); strings.Contains(all, "hunter22") {
+		t.Error("the password is told")
+	}
+}
+
+func TestConsentIsAskedForAndRemembered(t *testing.T) {
+	f := &fake{probe: func(_ context.Context, s fakeSettings) (string, error) { return "", kit.ErrConsent }}
+	memory := &memStore{}
+	w := newWorld(t, func(c *Config) { c.Memory = memory }, f.kind("fake", nil))
+	w.m.ProcessUp(proc(own(), "faked", "tcp 127.0.0.1:7000"))
+	if r := w.untilState(idFound, core.IntegrationSuggested); r.Needs != core.NeedsConsent {
+		t.Errorf("%+v", r)
+	}
+	w.m.Submit(core.Intent{Op: core.IntentIntegrationConsent, Unit: idFound})
+	w.untilRuns(idFound)
+	f.locked(func() {
+		if !f.last.Ambient {
+			t.Error("it does not know that it may")
+		}
+	})
+	w.stop()
+	again := newWorld(t, func(c *Config) { c.Memory = memory }, f.kind("fake", nil))
+	again.m.ProcessUp(proc(own(), "faked", "tcp 127.0.0.1:7000"))
+	again.untilRuns(idFound)
+	again.m.Submit(core.Intent{Op: core.IntentIntegrationForget, Unit: idFound})
+	again.untilState(idFound, core.IntegrationSuggested)
+}
+
+func TestDenyHoldsAndIsRemembered(t *testing.T) {
+	f := &fake{}
+	memory := &memStore{}
+	w := newWorld(t, func(c *Config) { c.Memory = memory }, f.kind("fake", nil))
+	w.m.ProcessUp(proc(own(), "faked", "tcp 127.0.0.1:7000"))
+	w.untilRuns(idFound)
+	w.m.Submit(core.Intent{Op: core.IntentIntegrationDeny, Unit: idFound})
+	w.untilState(idFound, core.IntegrationDenied)
+	w.until("its unit is gone", func() bool { return w.unit(idFound).ID == "" })
+	w.stop()
+	f.probed = nil
+	again := newWorld(t, func(c *Config) { c.Memory = memory }, f.kind("fake", nil))
+	again.m.ProcessUp(proc(own(), "faked", "tcp 127.0.0.1:7000"))
+	again.untilState(idFound, core.IntegrationDenied)
+	time.Sleep(20 * time.Millisecond)
+	f.locked(func() {
+		if len(f.probed) != 0 {
+			t.Errorf("what is denied was probed: %v", f.probed)
+		}
+	})
+	again.m.Submit(core.Intent{Op: core.IntentIntegrationEnable, Unit: idFound})
+	again.untilRuns(idFound)
+}
+
+func TestDisableHoldsUntilEnabled(t *testing.T) {
+	f := &fake{}
+	w := newWorld(t, nil, f.kind("fake", nil))
+	w.m.ProcessUp(proc(own(), "faked", "tcp 127.0.0.1:7000"))
+	w.untilRuns(idFound)
+	w.m.Submit(core.Intent{Op: core.IntentIntegrationDisable, Unit: idFound})
+	w.untilState(idFound, core.IntegrationDenied)
+	w.m.Submit(core.Intent{Op: core.IntentIntegrationEnable, Unit: idFound})
+	w.untilRuns(idFound)
+}
+
+func TestRulesOfTheConfigurationHold(t *testing.T) {
+	f := &fake{}
+	w := newWorld(t, nil, f.kind("fake", nil))
+	w.m.Apply(Settings{Deny: []string{"fake/127.0.0.1:7*"}})
+	w.m.ProcessUp(proc(own(), "faked", "tcp 127.0.0.1:7000"))
+	w.m.ProcessUp(proc(own()+1, "faked", "tcp 127.0.0.1:8000"))
+	w.untilState(idFound, core.IntegrationDenied)
+	w.untilRuns("integration/fake/127.0.0.1:8000")
+	w.set(Settings{Deny: []string{"fake"}})
+	w.untilState("integration/fake/127.0.0.1:8000", core.IntegrationDenied)
+	w.set(Settings{Discovery: DiscoverSuggest})
+	r := w.untilState(idFound, core.IntegrationSuggested)
+	if r.Needs != core.NeedsEnable {
+		t.Errorf("%+v", r)
+	}
+	w.set(Settings{Discovery: DiscoverSuggest, Enable: []string{"fake/*:7000"}})
+	w.untilRuns(idFound)
+	w.set(Settings{Discovery: DiscoverOff})
+	w.until("nothing is listed", func() bool { w.mu.Lock(); defer w.mu.Unlock(); return len(w.rows) == 0 })
+}
+
+func TestWhatIsConfiguredIsNotFoundASecondTime(t *testing.T) {
+	f := &fake{}
+	w := newWorld(t, nil, f.kind("fake", nil))
+	w.use(section("fake", fakeSettings{Address: "127.0.0.1:7000", Value: 3}))
+	w.untilRuns(idFound)
+	w.m.ProcessUp(proc(own(), "faked", "unix /run/fake.sock", "tcp 127.0.0.1:7000"))
+	r := w.untilRow(idFound, func(r core.IntegrationRow) bool { return len(r.Procs) == 1 })
+	_ = r
+	time.Sleep(30 * time.Millisecond)
+	if len(f.probed) != 0 || len(w.m.Specs()) != 1 {
+		t.Errorf("probed %v, %d units", f.probed, len(w.m.Specs()))
+	}
+	off := section("fake", fakeSettings{Address: "127.0.0.1:7000"})
+	no := false
+	w.use(off.with(Common{Enabled: &no}), Section{})
+	w.until("switched off in the configuration", func() bool { return w.unit(idFound).ID == "" })
+}
+
+func TestProbesKeepTheirDistance(t *testing.T) {
+	f := &fake{probe: func(context.Context, fakeSettings) (string, error) { return "", errors.New("refused") }}
+	w := newWorld(t, func(c *Config) { c.Limits.Again, c.Limits.AgainMax = 60*time.Millisecond, 240*time.Millisecond }, f.kind("fake", nil))
+	began := time.Now()
+	for i := range int32(5) { // one that is started again and again
+		p := proc(own(), "faked", "tcp 127.0.0.1:7000")
+		p.Birth += uint64(i)
+		w.m.ProcessUp(p)
+		time.Sleep(5 * time.Millisecond)
+		w.m.ProcessDown(p.ProcKey, core.Exit{}, time.Now())
+	}
+	w.m.ProcessUp(proc(own(), "faked", "tcp 127.0.0.1:7000"))
+	w.until("three probes", func() (ok bool) { f.locked(func() { ok = len(f.probed) >= 3 }); return })
+	if took := time.Since(began); took < 150*time.Millisecond {
+		t.Errorf("three probes within %v", took)
+	}
+	r := w.row(idFound)
+	if r.State != core.IntegrationFound || r.Needs != core.NeedsTime || !strings.Contains(r.Message, "refused") {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestWhatIsSomethingElseIsNotAskedAgain(t *testing.T) {
+	f := &fake{probe: func(context.Context, fakeSettings) (string, error) { return "", kit.ErrOther }}
+	w := newWorld(t, nil, f.kind("fake", nil))
+	w.m.ProcessUp(proc(own(), "faked", "tcp 127.0.0.1:7000"))
+	w.untilRow(idFound, func(r core.IntegrationRow) bool { return strings.Contains(r.Message, "something else") })
+	time.Sleep(120 * time.Millisecond)
+	f.locked(func() {
+		if len(f.probed) != 1 {
+			t.Errorf("probed %d times", len(f.probed))
+		}
+	})
+}
+
+func TestAServerThatGoesAndComesBack(t *testing.T) {
+	f := &fake{}
+	w := newWorld(t, func(c *Config) { c.Limits.Forget = 400 * time.Millisecond }, f.kind("fake", nil))
+	p := proc(own(), "faked", "tcp 127.0.0.1:7000")
+	w.m.ProcessUp(p)
+	w.untilRuns(idFound)
+	w.m.ProcessDown(p.ProcKey, core.Exit{}, time.Now())
+	time.Sleep(100 * time.Millisecond)
+	if w.unit(idFound).ID == "" {
+		t.Fatal("its unit went before the time to forget it")
+	}
+	f.locked(func() { f.probed = nil })
+	p = proc(own(), "faked", "tcp 127.0.0.1:7000")
+	p.Birth++
+	w.m.ProcessUp(p)
+	w.untilRow(idFound, func(r core.IntegrationRow) bool { return len(r.Procs) == 1 && r.Procs[0] == p.ProcKey && r.Runs > 1 })
+	f.locked(func() {
+		if len(f.probed) != 0 {
+			t.Error("a server that is asked already was probed again")
+		}
+	})
+	w.m.ProcessDown(p.ProcKey, core.Exit{}, time.Now())
+	w.until("it is forgotten", func() bool { return w.row(idFound).ID == "" && w.unit(idFound).ID == "" })
+}
+
+func TestPinnedStaysWhileItsServerIsGone(t *testing.T) {
+	f := &fake{}
+	w := newWorld(t, nil, f.kind("fake", nil))
+	p := proc(own(), "faked", "tcp 127.0.0.1:7000")
+	w.m.ProcessUp(p)
+	w.untilRuns(idFound)
+	w.m.Submit(core.Intent{Op: core.IntentIntegrationPin, Unit: idFound})
+	w.untilRow(idFound, func(r core.IntegrationRow) bool { return r.Pinned })
+	w.m.ProcessDown(p.ProcKey, core.Exit{}, time.Now())
+	time.Sleep(250 * time.Millisecond)
+	if w.unit(idFound).ID == "" {
+		t.Error("it was forgotten")
+	}
+}
+
+// A process may call itself what it likes: nothing of it is ever looked up.
+func TestWhatIsFoundNeverNamesASecret(t *testing.T) {
+	f := &fake{}
+	w := newWorld(t, nil, f.kind("fake", func(d *kit.Definition[fakeSettings]) {
+		d.Candidates = func(s kit.Server) []fakeSettings {
+			var stolen kit.Secret
+			stolen.UnmarshalText([]byte(s.Process.Cmdline))
+			return []fakeSettings{{Address: s.Endpoints[0].String(), Login: kit.Login{Password: stolen}}}
+		}
+	}))
+	p := proc(own(), "faked", "tcp 127.0.0.1:7000")
+	p.Cmdline = "file:/etc/shadow"
+	w.m.ProcessUp(p)
+	time.Sleep(50 * time.Millisecond)
+	if len(f.probed) != 0 || f.opened != 0 {
+		t.Error("a reference of a process was used")
+	}
+}
+
+func TestIntentsThatCannotBe(t *testing.T) {
+	f := &fake{}
+	w := newWorld(t, nil, f.kind("fake", func(d *kit.Definition[fakeSettings]) { d.Ambient = false }))
+	w.use(section("fake", fakeSettings{Address: "a"}))
+	w.untilRuns(idA)
+	for op, why := range map[core.IntentOp]string{
+		core.IntentIntegrationDeny: "it is in the configuration", core.IntentIntegrationConsent: "cannot log in as",
+		core.IntentIntegrationLogin: "there is no login", "integration-x": "is not known",
+	} {
+		w.m.Submit(core.Intent{Op: op, Unit: idA})
+		w.until(why, func() bool { return w.said(why) })
+	}
+	w.m.Submit(core.Intent{Op: core.IntentIntegrationRun, Unit: "integration/x/\x1b[2J"})
+	w.until("an unknown one", func() bool { return w.said("there is no integration") && !w.said("\x1b") })
+}
+
+func TestLoginsAreKeptOnlyWhenAsked(t *testing.T) {
+	vault := &memStore{}
+	f := &fake{}
+	w := newWorld(t, func(c *Config) { c.Vault = vault }, f.kind("fake", nil))
+	w.use(section("fake", fakeSettings{Address: "a"}), section("fake", fakeSettings{Address: "b"}))
+	w.untilRuns(idA)
+	w.untilRuns(idB)
+	for id, keep := range map[string]bool{idA: true, idB: false} {
+		w.m.Submit(core.Intent{Op: core.IntentIntegrationLogin, Unit: id, Login: &core.Login{User: "me", Password: "pw-" + core.Secret(id), Keep: keep}})
+		w.until("it logs in", func() bool {
+			return w.said("a login was entered for Fake at " + strings.TrimPrefix(id, "integration/fake/"))
+		})
+	}
+	w.stop()
+	again := New(Config{Kinds: []kit.Kind{f.kind("fake", nil)}, Vault: vault, Shared: kit.Shared{Instance: "box"}})
+	if l := again.choices.of(idA).login; l == nil || l.Password != "pw-"+idA {
+		t.Errorf("what was to be kept is %v", l)
+	}
+	if again.choices.of(idB).login != nil {
+		t.Error("what was not to be kept was kept")
+	}
+}
+
+// memStore keeps what is saved as a file would.
+type memStore struct{ file string }
+
+func (m *memStore) Load(into any) error {
+	if m.file == "" {
+		return nil
+	}
+	return loadJSON(m.file, into)
+}
+
+func (m *memStore) Save(from any) error {
+	if m.file == "" {
+		dir, err := os.MkdirTemp("", "vitals-test-*")
+		if err != nil {
+			return err
+		}
+		m.file = filepath.Join(dir, "state.json")
+	}
+	return saveJSON(m.file, from)
+}
