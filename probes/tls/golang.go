@@ -8,50 +8,52 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"vitals/core"
 )
 
 const maxPclntab = 256 << 20
 
 var errNoGoTLS = errors.New("a Go program without crypto/tls")
 
-// goRecipe plans the probes of a Go program: Read and Write of crypto/tls.Conn.
-func (i *image) goRecipe() (*recipe, error) {
+// goProbes plans the probes of a Go program: Read and Write of crypto/tls.Conn.
+func (i *image) goProbes(t *Target) error {
 	info, err := buildinfo.Read(i.file)
 	if err != nil {
-		return nil, fmt.Errorf("%s: not a Go program: %w", i.path, err)
+		return fmt.Errorf("%s: not a Go program: %w", t.Path, err)
 	}
 	if !registerABI(info.GoVersion) {
-		return nil, fmt.Errorf("%s: built with %s; plain text of TLS is read from go1.18 on", i.path, info.GoVersion)
+		return fmt.Errorf("%s: built with %s; plain text of TLS is read from go1.18 on", t.Path, core.Clean(info.GoVersion, 32))
 	}
-	names := map[string]role{
-		"crypto/tls.(*Conn).Read":  roleGoRead,
-		"crypto/tls.(*Conn).Write": roleGoWrite,
-		"crypto/tls.(*Conn).Close": roleGoClose,
+	names := map[string]Role{
+		"crypto/tls.(*Conn).Read":  GoRead,
+		"crypto/tls.(*Conn).Write": GoWrite,
+		"crypto/tls.(*Conn).Close": GoClose,
 	}
 	found, err := i.goFunctions(names)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", i.path, err)
+		return fmt.Errorf("%s: %w", t.Path, err)
 	}
 	if len(found) == 0 {
-		return nil, errNoGoTLS
+		return errNoGoTLS
 	}
-	r := &recipe{library: "Go " + strings.TrimPrefix(info.GoVersion, "go"), without: map[string]error{}}
+	t.Library = "Go " + core.Clean(strings.TrimPrefix(info.GoVersion, "go"), 32)
 	for name, role := range names {
 		f, ok := found[name]
 		if !ok {
 			continue // the linker leaves out what nobody calls
 		}
-		p, err := i.planGo(f, role == roleGoRead)
+		p, err := i.planGo(f, role == GoRead)
 		if err != nil {
-			r.without[name] = err
+			t.Without = append(t.Without, fmt.Errorf("%s in %s: %w", name, t.Path, err))
 			continue
 		}
-		r.probes = append(r.probes, probePlan{p, role})
+		t.add(p, role)
 	}
-	if len(r.probes) == 0 {
-		return nil, fmt.Errorf("%s: none of the functions of crypto/tls can be probed: %w", i.path, r.without["crypto/tls.(*Conn).Read"])
+	if len(t.Probes) == 0 {
+		return fmt.Errorf("%s: none of the functions of crypto/tls can be probed: %w", t.Path, errors.Join(t.Without...))
 	}
-	return r, nil
+	return nil
 }
 
 // registerABI reports whether a Go version passes arguments in registers on both
@@ -75,7 +77,7 @@ func registerABI(version string) bool {
 
 // goFunctions finds functions in the table that every Go program carries, also
 // a stripped one.
-func (i *image) goFunctions(names map[string]role) (map[string]function, error) {
+func (i *image) goFunctions(names map[string]Role) (map[string]function, error) {
 	var list []string
 	for n := range names {
 		list = append(list, n)
@@ -103,7 +105,7 @@ func (i *image) goFunctions(names map[string]role) (map[string]function, error) 
 
 // lookUp reads the table. What it holds is the program's: a broken one must not
 // break us.
-func lookUp(data []byte, text uint64, names map[string]role) (found map[string]function, err error) {
+func lookUp(data []byte, text uint64, names map[string]Role) (found map[string]function, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			found, err = nil, fmt.Errorf("its table of functions is broken: %v", r)

@@ -15,17 +15,9 @@ const (
 	maxFunction = 64 << 10 // bytes of one function that are looked at
 )
 
-// identity says which file it is, whatever its path: a file that was replaced
-// is another one.
-type identity struct {
-	dev, ino uint64
-	size     int64
-	modified int64
-}
-
 // image is an executable or a library that was opened for reading.
 type image struct {
-	identity
+	Identity
 	path string
 	file *os.File
 	elf  *elf.File
@@ -53,7 +45,7 @@ func (i *image) read() error {
 	if !st.Mode().IsRegular() {
 		return errors.New("not a regular file")
 	}
-	i.identity = identityOf(st)
+	i.Identity = identityOf(st)
 	i.elf, err = elf.NewFile(i.file)
 	if err != nil {
 		return fmt.Errorf("not an ELF file: %w", err)
@@ -67,18 +59,12 @@ func (i *image) read() error {
 	return nil
 }
 
-func identityOf(st os.FileInfo) identity {
-	id := identity{size: st.Size(), modified: st.ModTime().UnixNano()}
+func identityOf(st os.FileInfo) Identity {
+	id := Identity{size: st.Size(), modified: st.ModTime().UnixNano()}
 	if s, ok := st.Sys().(*syscall.Stat_t); ok {
 		id.dev, id.ino = uint64(s.Dev), s.Ino
 	}
 	return id
-}
-
-// same reports whether the file at the path is still the one that was read.
-func (i *image) same() bool {
-	st, err := os.Stat(i.path)
-	return err == nil && identityOf(st) == i.identity
 }
 
 func (i *image) close() { i.file.Close() }

@@ -3,8 +3,6 @@ package tls
 import (
 	"bufio"
 	"cmp"
-	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -92,74 +90,33 @@ func libraryOf(path string) (library, bool) {
 	return library{}, false
 }
 
-// findings are what a look at a process gave.
-type findings struct {
-	recipes []found
-	// blind says why plain text cannot be had, "" when it can.
-	blind string
-}
-
-type found struct {
-	image  *image
-	recipe *recipe
-}
-
-func (f *findings) close() {
-	for _, x := range f.recipes {
-		x.image.close()
-	}
-}
-
-// look finds what can be probed of a process. The caller closes the findings.
-func look(proc string) (findings, error) {
-	files, err := mappings(proc)
-	if err != nil {
-		return findings{}, fmt.Errorf("read the mappings: %w", err)
-	}
-	var out findings
-	var reasons []string
-	for k, m := range files {
-		lib, known := libraryOf(m.path)
-		switch {
-		case k > 0 && !known:
-			continue
-		case known && !lib.capture:
-			reasons = append(reasons, lib.name+" ("+filepath.Base(m.path)+") is not read")
-			continue
-		}
-		x, err := plans(m, k == 0)
-		switch {
-		case err == nil:
-			out.recipes = append(out.recipes, x)
-		case k == 0 && (errors.Is(err, errNoOpenSSL) || errors.Is(err, errNoGoTLS)):
-		default:
-			reasons = append(reasons, err.Error())
-		}
-	}
-	if len(out.recipes) == 0 {
-		out.blind = cmp.Or(strings.Join(reasons, "; "), "no TLS library was found: it is linked into a stripped program, or another one")
-	}
-	return out, nil
+// unread is the reason why nothing can be read, of all that were found.
+func unread(reasons []string) string {
+	return cmp.Or(strings.Join(reasons, "; "), "no TLS library was found: it is linked into a stripped program, or another one")
 }
 
 // plans opens one file and plans its probes. A program may be of Go or have
 // OpenSSL linked into it.
-func plans(m mapping, program bool) (found, error) {
+func plans(m mapping, program bool) (Target, error) {
 	img, err := openImage(m.open)
 	if err != nil {
-		return found{}, err
+		return Target{}, err
 	}
-	var r *recipe
+	defer img.close()
+	t := Target{Identity: img.Identity, Path: m.path, Open: m.open}
 	if program && img.elf.Section(".go.buildinfo") != nil {
-		r, err = img.goRecipe()
+		err = img.goProbes(&t)
 	} else {
-		r, err = img.opensslRecipe()
+		err = img.opensslProbes(&t)
 	}
-	if err != nil {
-		img.close()
-		return found{}, err
+	return t, err
+}
+
+// add takes a planned function over.
+func (t *Target) add(p plan, role Role) {
+	for _, s := range p.sites {
+		t.Probes = append(t.Probes, Probe{Function: p.name, Role: role, Offset: s.offset, Exit: s.kind != atEntry, Return: s.kind == onReturn, Guarded: s.guarded})
 	}
-	return found{img, r}, nil
 }
 
 // systemLibraries lists the OpenSSL libraries where programs of this machine

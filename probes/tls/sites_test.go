@@ -91,39 +91,40 @@ func FuzzSites(f *testing.F) {
 	})
 }
 
-// The sites of a real library are where a debugger would put them: inside the
-// function, the arguments untouched.
+// The sites of a real library are inside its functions.
 func TestOpenSSLOfThisMachine(t *testing.T) {
-	libs := systemLibraries("")
-	if len(libs) == 0 {
+	targets, err := System()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(targets) == 0 {
 		t.Skip("no OpenSSL library here")
 	}
-	for _, l := range libs {
-		x, err := plans(l, false)
-		if err != nil {
-			t.Fatalf("%s: %v", l.path, err)
+	for _, l := range targets {
+		if !l.Same() || l.Library != "OpenSSL" {
+			t.Errorf("%+v", l)
 		}
-		defer x.image.close()
-		roles := map[role]bool{}
-		for _, p := range x.recipe.probes {
-			roles[p.role] = true
-			base, err := x.image.offset(p.addr)
+		img, err := openImage(l.Open)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer img.close()
+		roles := map[Role]bool{}
+		for _, p := range l.Probes {
+			roles[p.Role] = true
+			f := img.functions(p.Function)[p.Function]
+			base, err := img.offset(f.addr)
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, s := range p.sites {
-				if s.offset < base || s.offset >= base+p.size {
-					t.Errorf("%s: site %#x is outside of %#x+%d", p.name, s.offset, base, p.size)
-				}
+			if p.Offset < base || p.Offset >= base+f.size || p.Return && p.Offset != base {
+				t.Errorf("%s: site %#x is outside of %#x+%d", p.Function, p.Offset, base, f.size)
 			}
 		}
-		for _, r := range []role{roleRead, roleWrite, roleNew, roleFree} {
+		for _, r := range []Role{Read, Write, New, Free} {
 			if !roles[r] {
-				t.Errorf("%s: role %d is not probed: %v", l.path, r, x.recipe.without)
+				t.Errorf("%s: role %d is not probed: %v", l.Path, r, l.Without)
 			}
-		}
-		if !x.image.same() {
-			t.Error("the file is not the one that was read")
 		}
 	}
 }
@@ -131,7 +132,7 @@ func TestOpenSSLOfThisMachine(t *testing.T) {
 // A stripped Go program gives the same sites as the one with symbols.
 func TestGoPrograms(t *testing.T) {
 	dir := t.TempDir()
-	offsets := func(flags string) (out []uint64) {
+	probes := func(flags string) []Probe {
 		t.Helper()
 		file := filepath.Join(dir, "x"+flags)
 		cmd := exec.Command("go", "build", "-ldflags="+flags, "-o", file, "./testdata/gotls")
@@ -143,24 +144,17 @@ func TestGoPrograms(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer x.image.close()
-		slices.SortFunc(x.recipe.probes, func(a, b probePlan) int { return int(a.role) - int(b.role) })
-		for _, p := range x.recipe.probes {
-			if p.role == roleGoRead && len(p.sites) < 3 {
-				t.Errorf("Read has %d sites", len(p.sites))
-			}
-			if runtime.GOARCH == "amd64" && !p.sites[0].guarded {
-				t.Errorf("%s is probed at its first instruction, where it may begin twice", p.name)
-			}
-			for _, s := range p.sites {
-				out = append(out, s.offset)
+		slices.SortFunc(x.Probes, func(a, b Probe) int { return int(a.Offset) - int(b.Offset) })
+		for _, p := range x.Probes {
+			if runtime.GOARCH == "amd64" && !p.Exit && !p.Guarded {
+				t.Errorf("%s is probed at an instruction that may be passed twice", p.Function)
 			}
 		}
-		return out
+		return x.Probes
 	}
-	full, stripped := offsets(""), offsets("-s -w")
-	if len(full) < 10 || !slices.Equal(full, stripped) {
-		t.Errorf("with symbols %x\nstripped     %x", full, stripped)
+	full, stripped := probes(""), probes("-s -w")
+	if len(full) < 6 || !slices.Equal(full, stripped) {
+		t.Errorf("with symbols %+v\nstripped     %+v", full, stripped)
 	}
 }
 
