@@ -165,6 +165,9 @@ func (c *Calls) Waiting() (n int, oldest int64) {
 		return 0, 0
 	}
 	if first := c.queue.Oldest(); first != nil {
+		if first.Stream && first.First != 0 && c.queue.Len() == 1 {
+			return 0, 0
+		}
 		oldest = first.Start
 	}
 	return c.queue.Len(), oldest

@@ -5,6 +5,7 @@ import (
 	"vitals/core/wire"
 	"vitals/core/wire/http1"
 	"vitals/core/wire/http2"
+	"vitals/core/wire/mysql"
 	"vitals/core/wire/postgres"
 	"vitals/core/wire/redis"
 	"vitals/core/wire/tls"
@@ -16,6 +17,7 @@ func List() []*wire.Protocol {
 	return []*wire.Protocol{
 		&http1.Protocol,
 		&http2.Protocol,
+		&mysql.Protocol,
 		&postgres.Protocol,
 		&redis.Protocol,
 		&tls.Protocol,
