@@ -19,8 +19,13 @@ import (
 
 const childDir = "VITALS_TEST_GATEWAY_DIR"
 
-// TestMain makes this program a gateway on a free port when it is told to be one.
+// TestMain makes this program a gateway on a free port, or a pusher, when it is
+// told to be one.
 func TestMain(m *testing.M) {
+	if url := os.Getenv(childURL); url != "" {
+		fmt.Fprintln(os.Stderr, bePusher(url, os.Getenv(childFile)))
+		os.Exit(1)
+	}
 	dir := os.Getenv(childDir)
 	if dir == "" {
 		os.Exit(m.Run())
@@ -141,14 +146,19 @@ func (p *pusher) check(t *testing.T, have series) {
 	}
 }
 
+// chaosRounds is how often something is killed: few times, or VITALS_CHAOS_ROUNDS.
+func chaosRounds(few int) int {
+	if n, err := strconv.Atoi(os.Getenv("VITALS_CHAOS_ROUNDS")); err == nil {
+		return n
+	}
+	return few
+}
+
 // TestChaosKill kills the gateway at random points: nothing acknowledged is
 // lost, nothing torn is accepted. VITALS_CHAOS_ROUNDS sets how often.
 func TestChaosKill(t *testing.T) {
 	t.Parallel()
-	rounds := 25
-	if s := os.Getenv("VITALS_CHAOS_ROUNDS"); s != "" {
-		rounds, _ = strconv.Atoi(s)
-	}
+	rounds := chaosRounds(25)
 	dir, seed := t.TempDir(), rand.Uint64()
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 1))

@@ -1,15 +1,22 @@
 package gateway
 
 import (
+	"encoding/json"
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
 	clientpush "github.com/prometheus/client_golang/prometheus/push"
+	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
+
+	"vitals/core"
+	"vitals/push"
 )
 
 func TestClientGolangPushes(t *testing.T) {
@@ -80,22 +87,82 @@ func TestCurlPushes(t *testing.T) {
 	})
 }
 
-func TestPrometheusScrapes(t *testing.T) {
+// Prometheus itself scrapes ours and the reference, which got the same pushes,
+// and finds the same in both.
+func TestPrometheusScrapesBoth(t *testing.T) {
 	t.Parallel()
 	bin, addr, dir := program(t, "prometheus"), freeAddr(t), t.TempDir()
-	s := start(t, Config{})
-	s.want(200, "PUT", "/metrics/job/batch/zone/z", "# TYPE rows_total counter\nrows_total{table=\"a\"} 7\n# TYPE odd counter\nodd 1\n# TYPE took summary\ntook{quantile=\"0.5\"} 2\ntook_sum 4\ntook_count 2\n")
+	ours, theirs := start(t, Config{}), reference(t)
+	for _, s := range []*server{ours, theirs} {
+		s.want(200, "PUT", "/metrics/job/batch/zone/z", "# TYPE rows_total counter\nrows_total{table=\"a\"} 7\n# TYPE odd counter\nodd 1\n"+
+			"# TYPE took summary\ntook{quantile=\"0.5\"} 2\ntook_sum 4\ntook_count 2\n# TYPE size histogram\nsize_bucket{le=\"1\"} 1\nsize_bucket{le=\"+Inf\"} 3\nsize_sum 9\nsize_count 3\n")
+		c := push.Config{URL: s.url, Format: push.FormatAuto, Job: "our job", Instance: "i", Source: still{},
+			Families: func(*core.Snapshot) []*dto.MetricFamily { return []*dto.MetricFamily{gauge("pushed", 5, "a", "b")} }}
+		if err := push.Once(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	target := func(name string, s *server) string {
+		return fmt.Sprintf("{job_name: %s, honor_labels: true, static_configs: [{targets: [%q], labels: {gateway: %s}}]}", name, strings.TrimPrefix(s.url, "http://"), name)
+	}
 	file := dir + "/prometheus.yml"
-	os.WriteFile(file, fmt.Appendf(nil, "global: {scrape_interval: 200ms}\nscrape_configs: [{job_name: gw, honor_labels: true, static_configs: [{targets: [%q]}]}]\n", strings.TrimPrefix(s.url, "http://")), 0o600)
+	text := fmt.Sprintf("global: {scrape_interval: 200ms}\nscrape_configs: [%s, %s]\n", target("ours", ours), target("theirs", theirs))
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	run(t, "http://"+addr+"/-/ready", bin, "--config.file="+file, "--storage.tsdb.path="+dir+"/data", "--web.listen-address="+addr, "--log.level=error")
 	p := &server{t: t, name: "prometheus", url: "http://" + addr}
-	query := func(q string) string { return p.do("GET", "/api/v1/query?query="+q, nil).text }
-	eventually(t, "the series to arrive", func() bool { return strings.Contains(query("rows_total"), `"7"`) })
-	mustContain(t, query("rows_total"), `"zone":"z"`, `"job":"batch"`, `"table":"a"`)
-	mustContain(t, query("odd"), `"1"`)
-	mustContain(t, query("took"), `"quantile":"0.5"`)
-	mustContain(t, query("push_time_seconds"), `"job":"batch"`)
-	mustContain(t, query("up"), `"1"`)
+	for query, want := range map[string]string{
+		`rows_total`:  `{job="batch",table="a",zone="z"} 7`,
+		`odd`:         `{job="batch",zone="z"} 1`,
+		`took`:        `{job="batch",quantile="0.5",zone="z"} 2`,
+		`took_sum`:    `{job="batch",zone="z"} 4`,
+		`size_bucket`: `{job="batch",le="+Inf",zone="z"} 3; {job="batch",le="1",zone="z"} 1`,
+		`pushed`:      `{a="b",instance="i",job="our job"} 5`,
+	} {
+		for _, gateway := range []string{"ours", "theirs"} {
+			var got string
+			eventually(t, query+" of "+gateway, func() bool { got = p.query(query, gateway); return got != "" })
+			if got != want {
+				t.Errorf("%s of %s is %s, want %s", query, gateway, got, want)
+			}
+		}
+	}
+	for _, gateway := range []string{"ours", "theirs"} {
+		if got := p.query("push_time_seconds", gateway); strings.Count(got, "job=") != 2 {
+			t.Errorf("push_time_seconds of %s is %s", gateway, got)
+		}
+	}
+}
+
+// query asks a Prometheus for what it has of a gateway: labels and values.
+func (s *server) query(metric, gateway string) string {
+	s.t.Helper()
+	var answer struct {
+		Data struct {
+			Result []struct {
+				Metric map[string]string
+				Value  [2]any
+			}
+		}
+	}
+	text := s.do("GET", "/api/v1/query?query="+url.QueryEscape(metric+`{gateway="`+gateway+`"}`), nil).text
+	if err := json.Unmarshal([]byte(text), &answer); err != nil {
+		s.t.Fatalf("%v: %s", err, text)
+	}
+	var out []string
+	for _, r := range answer.Data.Result {
+		var labels []string
+		for name, value := range r.Metric {
+			if name != "__name__" && name != "gateway" && !(name == "instance" && strings.Contains(value, ":")) {
+				labels = append(labels, fmt.Sprintf("%s=%q", name, value))
+			}
+		}
+		slices.Sort(labels)
+		out = append(out, fmt.Sprintf("{%s} %v", strings.Join(labels, ","), r.Value[1]))
+	}
+	slices.Sort(out)
+	return strings.Join(out, "; ")
 }
 
 // promtool finds nothing wrong with our own metrics.
