@@ -4,6 +4,7 @@
 package integrations
 
 import (
+	"vitals/core/integrations/host"
 	"vitals/core/integrations/kit"
 	"vitals/core/integrations/nginx"
 	"vitals/core/integrations/postgres"
@@ -13,8 +14,9 @@ import (
 // Kinds is the list of integrations, in the order of screens.
 func Kinds() []kit.Kind {
 	return []kit.Kind{
+		host.Kind(),
+		postgres.Kind(),
 		redis.Kind(),
 		nginx.Kind(),
-		postgres.Kind(),
 	}
 }

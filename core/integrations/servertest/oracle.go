@@ -115,6 +115,8 @@ type Oracle struct {
 	Moving map[string]float64
 	// Absent are prefixes of what the exporter tells and we do not.
 	Absent []string
+	// Only, if there are any, are prefixes of what is compared at all.
+	Only []string
 	// Least is how many series must be the same, so that a comparison of nothing fails.
 	Least int
 }
@@ -125,6 +127,9 @@ func (o Oracle) Compare(t testing.TB, ours, theirs Page) {
 	t.Helper()
 	same := 0
 	for _, k := range slices.Sorted(maps.Keys(theirs)) {
+		if o.skips(k) {
+			continue
+		}
 		want := theirs[k]
 		got, ok := ours[k]
 		switch {
@@ -143,6 +148,35 @@ func (o Oracle) Compare(t testing.TB, ours, theirs Page) {
 		t.Errorf("only %d series agree, want %d at least", same, o.Least)
 	}
 }
+
+// Between fails the test when a figure of ours, taken between two looks of the
+// exporter, is not between its own.
+func (o Oracle) Between(t testing.TB, before, ours, after Page) {
+	t.Helper()
+	within := 0
+	for _, k := range slices.Sorted(maps.Keys(before)) {
+		last, still := after[k]
+		if o.skips(k) || !still {
+			continue
+		}
+		low, high, slack := min(before[k], last), max(before[k], last), o.tolerance(k)+1e-9*math.Abs(last)
+		got, ok := ours[k]
+		switch {
+		case !ok && !hasPrefix(o.Absent, k):
+			t.Errorf("%s is missing, the exporter says %v", k, last)
+		case ok && (got < low-slack || got > high+slack):
+			t.Errorf("%s is %v, the exporter says %v before and %v after", k, got, before[k], last)
+		case ok:
+			within++
+		}
+	}
+	t.Logf("%d series of %d are between those of the exporter", within, len(ours))
+	if within < o.Least {
+		t.Errorf("only %d series can be compared, want %d at least", within, o.Least)
+	}
+}
+
+func (o Oracle) skips(k string) bool { return len(o.Only) > 0 && !hasPrefix(o.Only, k) }
 
 func (o Oracle) tolerance(k string) float64 {
 	most := 0.0
