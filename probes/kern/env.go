@@ -22,6 +22,13 @@ type Env struct {
 	// RequestsRing is the size in bytes of the requests probe's ring buffer, a
 	// power of two and a multiple of the page size; 0 leaves the choice to the probe.
 	RequestsRing int
+	// Floor makes probes use what the oldest kernels have, where they have a
+	// better way on this one; for tests.
+	Floor bool
+	// Newcomers tells units of processes; nil tells nobody.
+	Newcomers *Newcomers
+	// Shared holds the maps that units have in common; nil when each has its own.
+	Shared *Shared
 	// Meter keeps the programs of all probes; probes.New makes it.
 	Meter *Meter
 	// Types is the kernel's type information, read once for all probes that are

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Dual MIT/GPL
 // The kernel's structures, as the two kinds of programs may read them: FLOOR is
-// defined where pointers come from walking and nothing newer than 5.8 is used.
+// defined where pointers come from walking and nothing newer than 5.8 is used,
+// WALKS where only the first is so.
 #ifndef VITALS_ACCESS_H
 #define VITALS_ACCESS_H
 
@@ -15,18 +16,17 @@
 #define ETIMEDOUT 110
 #define PF_IO_WORKER 0x10
 
-// A function that the verifier looks at once, not at each call of it. What it
-// takes may be NULL, for all that it knows.
-#ifdef FLOOR
-#define ONCE_VERIFIED static __noinline
-#else
-#define ONCE_VERIFIED __noinline
-#endif
-
 // The parts of sockets that only this probe reads.
 struct tcp_sock___requests {
 	u32 write_seq, snd_una, rcv_nxt, copied_seq;
 	u64 bytes_received, bytes_acked;
+} KERNEL;
+
+struct bpf_iter__bpf_map_elem {
+	struct bpf_iter_meta *meta;
+	struct bpf_map *map;
+	void *key;
+	void *value;
 } KERNEL;
 
 struct upid {
@@ -37,7 +37,7 @@ struct pid {
 	struct upid numbers[1];
 } KERNEL;
 
-#ifdef FLOOR
+#if defined(FLOOR) || defined(WALKS)
 
 #define READ(p, field) BPF_CORE_READ(p, field)
 

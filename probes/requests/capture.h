@@ -96,13 +96,11 @@ static __always_inline struct conn *open_conn(struct sock *sk, __u32 tgid, struc
 
 // guess settles an unknown role by a head that is unmistakable: the first line
 // of an HTTP request. It may be wrong about nothing but HTTP.
-ONCE_VERIFIED int guess(struct conn *c, struct chunk *k)
+static __always_inline int guess_body(struct conn *c, struct chunk *k, __u64 a, __u64 b, __u64 d)
 {
-	if (!c || !k)
-		return 0;
 	locate(c, k);
 	// The request head is free: nothing has begun on this socket.
-	if (read_head(c, offsetof(struct conn, request), 0, 4, k) < 4)
+	if (read_head(c, k, offsetof(struct conn, request), 0, 4) < 4)
 		return 0;
 	switch (*(__u32 *)c->request) {
 	case 0x20544547: // "GET "
@@ -122,6 +120,7 @@ ONCE_VERIFIED int guess(struct conn *c, struct chunk *k)
 	c->guesses++;
 	return 0;
 }
+ONCE(guess)
 
 // unknown looks at a transfer of a socket whose role is not known and says
 // whether it is now. The first ones are shown to user space, which knows more
@@ -129,12 +128,12 @@ ONCE_VERIFIED int guess(struct conn *c, struct chunk *k)
 static __always_inline bool unknown(struct conn *c, struct chunk *k)
 {
 	if (c->guesses < MAX_GUESSES)
-		guess(c, k);
+		guess(c, k, 0, 0, 0);
 	if (c->x.role != ROLE_UNKNOWN)
 		return true;
 	if (c->on && c->shown < MAX_SHOWN) {
 		c->shown++;
-		show(c, k, CHUNK_HEAD);
+		show(c, k, CHUNK_HEAD, 0, 0);
 	}
 	if (!k->received)
 		c->sent = k->seq;
@@ -149,7 +148,7 @@ static __always_inline bool settle(struct conn *c, __u32 tgid, struct chunk *k)
 	bool boundary = c->state == IDLE || (c->state == RESPONSE && request);
 
 	if (c->gen != generation || ((boundary || !c->on) && c->x.tgid != tgid)) {
-		bool was = c->on;
+		bool was = c->on && !interrupted(c, tgid);
 
 		if (was && (boundary || !(observed(tgid, 0) & ON))) {
 			finish(c);
@@ -192,12 +191,12 @@ static __always_inline void exchange(struct conn *c, struct chunk *k)
 		to = k->received ? client_received(c, k) : client_sent(c, k);
 	if (to == TO_GREETING) {
 		c->x.flags |= GREETING;
-		show(c, k, CHUNK_HEAD);
+		show(c, k, CHUNK_HEAD, 0, 0);
 		return;
 	}
 	fill(c, to, k);
 	if (c->client_cap | c->server_cap)
-		overflow(c, k, to);
+		overflow(c, k, to, 0, 0);
 	if (!preface(c, to, k))
 		moved(c);
 }
@@ -206,7 +205,7 @@ static __always_inline void exchange(struct conn *c, struct chunk *k)
 static __always_inline void move(struct conn *c, __u32 tgid, struct chunk *k)
 {
 	if (c->tuned != tunings)
-		retune(c);
+		retune(c, 0);
 	if (!settle(c, tgid, k))
 		return;
 	if (c->mode == BY_CHUNK) {

@@ -20,6 +20,19 @@ static __always_inline __u32 observed(__u32 tgid, __u64 birth)
 	return observe_default;
 }
 
+// interrupted tells whether transfers of a connection may have gone by unseen
+// since its last one, because its process was not observed.
+static __always_inline bool interrupted(struct conn *c, __u32 tgid)
+{
+#ifdef FLOOR
+	struct exception *e = bpf_map_lookup_elem(&exceptions, &tgid);
+
+	return (__s32)(c->gen - (e && e->birth == own_birth() ? e->since : default_since)) < 0;
+#else
+	return false; // the socket was asked each time, and told
+#endif
+}
+
 static __always_inline void decide(struct conn *c, __u32 tgid)
 {
 	__u32 choice = observed(tgid, 0);
@@ -47,6 +60,7 @@ int BPF_PROG(forked, struct task_struct *parent, struct task_struct *child)
 		return 0;
 	inherited.birth = task_birth(child);
 	inherited.choice = (e->choice & ON) | INHERITED;
+	inherited.since = e->since;
 	bpf_map_update_elem(&exceptions, &to, &inherited, BPF_ANY);
 	return 0;
 }

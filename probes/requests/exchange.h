@@ -50,7 +50,7 @@ enum flag {
 	SWITCHED = 2048, // the first chunk after exchanges
 	GREETING = 4096, // a chunk that the server sent unasked, before anything else; exchanges follow
 
-	ONCE = JOINED | SWITCHED | GREETING, // said by one record only
+	SAID_ONCE = JOINED | SWITCHED | GREETING, // of a connection
 };
 
 // exchange is the header of every record. Behind it are room bytes, of which the
@@ -99,6 +99,7 @@ struct conn {
 	__u32 next_mark; // the send sequence number when it was read
 	__u32 next_len;
 	__u64 shipped; // bytes when it was shipped early; 0: it was not
+	__u64 key; // where sockets have no storage: what finds this
 	__u64 batch; // the messages of the system call that is being reported
 	__u64 batch_time;
 	__u32 batch_at;
@@ -119,7 +120,7 @@ struct conn {
 	__u8 guesses; // chunks looked at in search of the role
 	__u8 shown; // chunks shipped in search of the role
 	__u8 orphaned; // bytes without a request were counted since the last one
-	__u8 slack[167];
+	__u8 slack[159];
 };
 
 _Static_assert(sizeof(struct conn) <= 952, "a connection takes more than 1 KiB");

@@ -24,49 +24,6 @@ struct chunk {
 	__u64 offset; // of a head: where it begins in its turn
 };
 
-// read_head appends what was transferred to the len bytes that a connection has
-// at the offset, where there is room for cap, and gives the new length. It never
-// reads beyond the transfer.
-ONCE_VERIFIED int read_head(struct conn *c, __u64 offset, __u64 len, __u64 cap, struct chunk *k)
-{
-	struct iovec v = {};
-	__u64 left = k->n, n;
-	char *head;
-
-	if (!c || !k || offset > offsetof(struct conn, request) || cap > REQUEST_HEAD)
-		return len;
-	head = (char *)c + offset;
-	if (k->flags & MSG_TRUNC || !k->base)
-		return len;
-	if (!k->count) {
-		v.iov_base = (void *)k->base;
-		v.iov_len = left;
-	} else if (bpf_probe_read_user(&v, sizeof(v), (void *)k->base)) {
-		return len;
-	}
-	for (int i = 0; i < MAX_IOVS; i++) {
-		if (len >= cap || len >= REQUEST_HEAD)
-			break;
-		n = v.iov_len;
-		if (n > left)
-			n = left;
-		left -= n;
-		if (n > cap - len)
-			n = cap - len;
-		barrier_var(n);
-		if (n > REQUEST_HEAD)
-			break;
-		if (n && bpf_probe_read_user(head + len, n, v.iov_base))
-			break;
-		len += n;
-		if (!left || i + 1 >= k->count)
-			break;
-		if (bpf_probe_read_user(&v, sizeof(v), (struct iovec *)k->base + i + 1))
-			break;
-	}
-	return len;
-}
-
 // read_big does the same into a fresh buffer of the given size. What comes in
 // pieces fills no more than the buffer's half before the last piece, so that the
 // verifier sees that it fits: the caller picks a buffer of twice the cap then.

@@ -257,6 +257,15 @@ type running struct {
 	done   chan error
 }
 
+// bothPaths runs a test with the programs for this kernel, and with those for the
+// oldest ones.
+func bothPaths(t *testing.T, f func(t *testing.T)) {
+	t.Run("fast", f)
+	t.Run("floor", f)
+}
+
+func onFloor(t testing.TB) bool { return strings.Contains(t.Name(), "/floor") }
+
 // attach starts the probe, observing the given processes only.
 func attach(t testing.TB, ring int, who ...core.ProcKey) *running {
 	t.Helper()
@@ -264,7 +273,7 @@ func attach(t testing.TB, ring int, who ...core.ProcKey) *running {
 		t.Skip("needs root")
 	}
 	s := newSink()
-	unit, err := Spec(kern.Env{Sink: s, RequestsRing: ring}).Make()
+	unit, err := Spec(kern.Env{Sink: s, RequestsRing: ring, Floor: onFloor(t)}).Make()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -310,7 +319,7 @@ func (r *running) stop() {
 }
 
 // settle waits until the last exchanges have been swept.
-func settle() { time.Sleep(700 * time.Millisecond) }
+func settle() { time.Sleep(1100 * time.Millisecond) }
 
 func same(t *testing.T, what string, got, want map[string]uint64) {
 	t.Helper()

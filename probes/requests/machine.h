@@ -14,7 +14,51 @@
 #define VITALS_MACHINE_H
 
 #include "state.h"
-#include "head.h"
+#include "once.h"
+
+// read_head appends what was transferred to the len bytes that a connection has
+// at the offset, where there is room for cap, and gives the new length. It never
+// reads beyond the transfer.
+static __always_inline int read_head_body(struct conn *c, struct chunk *k, __u64 offset, __u64 len, __u64 cap)
+{
+	struct iovec v = {};
+	__u64 left = k->n, n;
+	char *head;
+
+	if (offset > offsetof(struct conn, request) || cap > REQUEST_HEAD)
+		return len;
+	head = (char *)c + offset;
+	if (k->flags & MSG_TRUNC || !k->base)
+		return len;
+	if (!k->count) {
+		v.iov_base = (void *)k->base;
+		v.iov_len = left;
+	} else if (bpf_probe_read_user(&v, sizeof(v), (void *)k->base)) {
+		return len;
+	}
+	for (int i = 0; i < MAX_IOVS; i++) {
+		if (len >= cap || len >= REQUEST_HEAD)
+			break;
+		n = v.iov_len;
+		if (n > left)
+			n = left;
+		left -= n;
+		if (n > cap - len)
+			n = cap - len;
+		barrier_var(n);
+		if (n > REQUEST_HEAD)
+			break;
+		if (n && bpf_probe_read_user(head + len, n, v.iov_base))
+			break;
+		len += n;
+		if (!left || i + 1 >= k->count)
+			break;
+		if (bpf_probe_read_user(&v, sizeof(v), (struct iovec *)k->base + i + 1))
+			break;
+	}
+	return len;
+}
+ONCE(read_head)
 
 static __always_inline bool after(__u32 a, __u32 b)
 {
@@ -38,29 +82,24 @@ static __always_inline void begin(struct conn *c, __u64 now)
 }
 
 // put hands a conn's record over with the heads right behind it.
-ONCE_VERIFIED int put(struct conn *c, __u64 tail)
+static __always_inline int put_body(struct conn *c, __u64 tail)
 {
-	struct exchange *x;
+	struct exchange *x = &c->x;
 
-	if (!c)
-		return 0;
-	x = &c->x;
 	if (tail > RESPONSE_HEAD + REQUEST_HEAD)
 		tail = RESPONSE_HEAD + REQUEST_HEAD;
 	if (bpf_ringbuf_output(&ring, x, sizeof(*x) + tail, waking(x->last)))
 		lose(x);
-	x->flags &= ~ONCE;
+	x->flags &= ~SAID_ONCE;
 	return 0;
 }
+ONCE_ALONE(put)
 
 // ship hands over the exchange, or what it gained since it was shipped early.
-ONCE_VERIFIED int ship(struct conn *c, __u32 flags)
+static __always_inline int ship_body(struct conn *c, __u64 flags)
 {
-	struct exchange *x;
+	struct exchange *x = &c->x;
 
-	if (!c)
-		return 0;
-	x = &c->x;
 	if (c->shipped) {
 		if (c->shipped == x->in + x->out)
 			return 0;
@@ -72,6 +111,7 @@ ONCE_VERIFIED int ship(struct conn *c, __u32 flags)
 	put(c, RESPONSE_HEAD + (__u64)x->request_len);
 	return 1;
 }
+ONCE_ALONE(ship)
 
 static __always_inline void finish(struct conn *c)
 {
@@ -254,7 +294,7 @@ static __always_inline void fill(struct conn *c, enum head to, struct chunk *k)
 	locate(c, k);
 	barrier_var(offset);
 	barrier_var(cap);
-	len = read_head(c, offset, len, cap, k);
+	len = read_head(c, k, offset, len, cap);
 	if (to == TO_REQUEST)
 		c->x.request_len = len;
 	else if (to == TO_RESPONSE)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"time"
 
@@ -25,6 +26,7 @@ const (
 // probe is the unit. Attach makes everything new, Detach leaves nothing.
 type probe struct {
 	env kern.Env
+	tls bool // what it reads was encrypted
 
 	mu       sync.Mutex
 	att      *kern.Attachment
@@ -78,22 +80,34 @@ func (p *probe) attach(att *kern.Attachment) error {
 
 // load puts the programs of the better path into the kernel that it allows.
 func (p *probe) load(att *kern.Attachment) error {
+	if !p.env.Floor && att.Require(needsFast()) == nil {
+		var objects requestsObjects
+		if err := p.put(att, loadRequests, &objects); err != nil {
+			return err
+		}
+		p.side = objects.side()
+		return nil
+	}
 	if err := att.Require(Needs()); err != nil {
 		return err
 	}
-	spec, err := loadRequests()
+	var objects floorObjects
+	if err := p.put(att, loadFloor, &objects); err != nil {
+		return err
+	}
+	p.side = objects.side()
+	return nil
+}
+
+func (p *probe) put(att *kern.Attachment, read func() (*ebpf.CollectionSpec, error), objects io.Closer) error {
+	spec, err := read()
 	if err != nil {
 		return fmt.Errorf("read the requests programs: %w", err)
 	}
 	if err := p.size(spec); err != nil {
 		return err
 	}
-	var objects requestsObjects
-	if err := att.Load(spec, &objects); err != nil {
-		return err
-	}
-	p.side = objects.side()
-	return nil
+	return att.Load(spec, objects)
 }
 
 func (p *probe) size(spec *ebpf.CollectionSpec) error {
@@ -110,6 +124,9 @@ func (p *probe) size(spec *ebpf.CollectionSpec) error {
 
 // findSockets tells the kernel side who listens already, and what is connected.
 func (p *probe) findSockets() error {
+	if p.side.findSockets == nil {
+		return nil
+	}
 	it, err := link.AttachIter(link.IterOptions{Program: p.side.findSockets})
 	if err != nil {
 		return kern.Explain("attach iter/task_file", err)
@@ -152,6 +169,7 @@ func (p *probe) Serve(ctx context.Context, ready func()) error {
 // read hands on what comes until the ring is flushed.
 func (p *probe) read(att *kern.Attachment) error {
 	pair := newIntake(p.env.Sink, &steering{side: p.side, lost: p.untuned})
+	pair.TLS = p.tls
 	look := newSweeper(p, att, pair)
 	wait := readWait
 	for {

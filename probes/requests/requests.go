@@ -33,6 +33,15 @@ var (
 // Needs is what the probe cannot do without.
 func Needs() kern.Needs {
 	return kern.Needs{
+		Since:       kern.Version{Major: 5, Minor: 9},
+		Tracepoints: []string{"sys_exit", "inet_sock_set_state", "tcp_destroy_sock"},
+		Iterators:   []string{"bpf_map_elem", "task_file"},
+	}
+}
+
+// needsFast is what the fast path needs, which costs other system calls nothing.
+func needsFast() kern.Needs {
+	return kern.Needs{
 		Since:       kern.Version{Major: 6, Minor: 3},
 		Tracepoints: []string{"sock_send_length", "sock_recv_length", "inet_sock_set_state", "tcp_destroy_sock"},
 		Iterators:   []string{"bpf_sk_storage_map", "task_file"},

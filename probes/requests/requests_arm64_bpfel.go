@@ -24,6 +24,7 @@ type requestsConn struct {
 	NextMark  uint32
 	NextLen   uint32
 	Shipped   uint64
+	Key       uint64
 	Batch     uint64
 	BatchTime uint64
 	BatchAt   uint32
@@ -44,14 +45,14 @@ type requestsConn struct {
 	Guesses   uint8
 	Shown     uint8
 	Orphaned  uint8
-	Slack     [167]uint8
+	Slack     [159]uint8
 }
 
 type requestsException struct {
 	_      structs.HostLayout
 	Birth  uint64
 	Choice uint32
-	Pad    uint32
+	Since  uint32
 }
 
 type requestsExchange struct {
@@ -155,6 +156,7 @@ const (
 	requestsProgSockSend      = "sock_send"
 	requestsProgSweep         = "sweep"
 	requestsVarContended      = "contended"
+	requestsVarDefaultSince   = "default_since"
 	requestsVarDirty          = "dirty"
 	requestsVarExceptionsUsed = "exceptions_used"
 	requestsVarExchangeType   = "exchange_type"
@@ -244,6 +246,7 @@ type requestsMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type requestsVariableSpecs struct {
 	Contended      *ebpf.VariableSpec `ebpf:"contended"`
+	DefaultSince   *ebpf.VariableSpec `ebpf:"default_since"`
 	Dirty          *ebpf.VariableSpec `ebpf:"dirty"`
 	ExceptionsUsed *ebpf.VariableSpec `ebpf:"exceptions_used"`
 	ExchangeType   *ebpf.VariableSpec `ebpf:"exchange_type"`
@@ -310,6 +313,7 @@ func (m *requestsMaps) Close() error {
 // It can be passed to loadRequestsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type requestsVariables struct {
 	Contended      *ebpf.Variable `ebpf:"contended"`
+	DefaultSince   *ebpf.Variable `ebpf:"default_since"`
 	Dirty          *ebpf.Variable `ebpf:"dirty"`
 	ExceptionsUsed *ebpf.Variable `ebpf:"exceptions_used"`
 	ExchangeType   *ebpf.Variable `ebpf:"exchange_type"`

@@ -16,6 +16,7 @@ type selection struct {
 	side       *side
 	byDefault  bool
 	generation uint32
+	since      uint32 // the generation of byDefault
 	exceptions map[int32]exception // by pid
 }
 
@@ -43,7 +44,7 @@ func (s *selection) apply(change core.Selection) error {
 		if s.exceptions[key.PID] == e {
 			continue
 		}
-		v := requestsException{Birth: key.Birth}
+		v := requestsException{Birth: key.Birth, Since: s.generation + 1}
 		if on {
 			v.Choice = choiceOn
 		}
@@ -56,7 +57,9 @@ func (s *selection) apply(change core.Selection) error {
 	if !changed {
 		return nil
 	}
-	s.byDefault = change.Default
+	if change.Default != s.byDefault {
+		s.byDefault, s.since = change.Default, s.generation+1
+	}
 	return s.publish()
 }
 
@@ -92,6 +95,7 @@ func (s *selection) publish() error {
 	s.generation++
 	return errors.Join(
 		s.side.observeDefault.Set(byDefault),
+		s.side.defaultSince.Set(s.since),
 		s.side.exceptionsUsed.Set(used),
 		s.side.generation.Set(s.generation),
 	)

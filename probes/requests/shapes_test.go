@@ -34,7 +34,9 @@ func forEachSocket(t *testing.T, f func(t *testing.T, server *child, addr string
 	}
 }
 
-func TestShapes(t *testing.T) {
+func TestShapes(t *testing.T) { bothPaths(t, shapes) }
+
+func shapes(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		play func(c *conn)
@@ -99,7 +101,9 @@ func TestShapes(t *testing.T) {
 }
 
 // The rest of a body that was answered before it was read is no request.
-func TestEarlyAnswer(t *testing.T) {
+func TestEarlyAnswer(t *testing.T) { bothPaths(t, earlyAnswer) }
+
+func earlyAnswer(t *testing.T) {
 	forEachSocket(t, func(t *testing.T, server *child, addr string) {
 		p := attach(t, 0, server.key)
 		c := dial(t, addr)
@@ -114,7 +118,9 @@ func TestEarlyAnswer(t *testing.T) {
 }
 
 // The client goes away before the answer.
-func TestCancelled(t *testing.T) {
+func TestCancelled(t *testing.T) { bothPaths(t, cancelled) }
+
+func cancelled(t *testing.T) {
 	server, addr := start(t, "serve", "127.0.0.1:0")
 	p := attach(t, 0, server.key)
 	for _, reset := range []bool{false, true} {
@@ -134,7 +140,9 @@ func TestCancelled(t *testing.T) {
 	}
 }
 
-func TestInFlightAndLatency(t *testing.T) {
+func TestInFlightAndLatency(t *testing.T) { bothPaths(t, inFlightAndLatency) }
+
+func inFlightAndLatency(t *testing.T) {
 	forEachSocket(t, func(t *testing.T, server *child, addr string) {
 		p := attach(t, 0, server.key)
 		c := dial(t, addr)
@@ -165,14 +173,16 @@ func TestInFlightAndLatency(t *testing.T) {
 }
 
 // With the smallest ring and nobody reading, counted and lost are the truth.
-func TestCountedPlusLost(t *testing.T) {
+func TestCountedPlusLost(t *testing.T) { bothPaths(t, countedPlusLost) }
+
+func countedPlusLost(t *testing.T) {
 	server, addr := start(t, "serve", "127.0.0.1:0")
 	if os.Getuid() != 0 {
 		t.Skip("needs root")
 	}
 	s := newSink()
 	p := &probe{}
-	p.env.Sink, p.env.RequestsRing = s, os.Getpagesize()
+	p.env.Sink, p.env.RequestsRing, p.env.Floor = s, os.Getpagesize(), onFloor(t)
 	if _, err := p.Attach(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -207,7 +217,9 @@ func TestCountedPlusLost(t *testing.T) {
 
 // Switching one process off and on again leaves the other's counts exact, and
 // joins in the middle of whatever happens.
-func TestToggleUnderLoad(t *testing.T) {
+func TestToggleUnderLoad(t *testing.T) { bothPaths(t, toggleUnderLoad) }
+
+func toggleUnderLoad(t *testing.T) {
 	a, addrA := start(t, "serve", "127.0.0.1:0")
 	b, addrB := start(t, "serve", "127.0.0.1:0")
 	p := attach(t, roomy, a.key, b.key)
@@ -290,7 +302,9 @@ server { listen 127.0.0.1:%[2]d reuseport; root %[1]s; } }`, dir, port, count), 
 	return workers, fmt.Sprintf("http://127.0.0.1:%d/page.html", port)
 }
 
-func TestNginxUnderApacheBench(t *testing.T) {
+func TestNginxUnderApacheBench(t *testing.T) { bothPaths(t, nginxUnderApacheBench) }
+
+func nginxUnderApacheBench(t *testing.T) {
 	workers, url := startNginx(t, 2)
 	p := attach(t, roomy, workers...)
 	for _, args := range [][]string{{"-k", "-n", "50000"}, {"-n", "5000"}} {
@@ -316,7 +330,9 @@ func TestNginxUnderApacheBench(t *testing.T) {
 }
 
 // What Attach made is gone after Detach.
-func TestDetachLeavesNothing(t *testing.T) {
+func TestDetachLeavesNothing(t *testing.T) { bothPaths(t, detachLeavesNothing) }
+
+func detachLeavesNothing(t *testing.T) {
 	server, addr := start(t, "serve", "127.0.0.1:0")
 	p := attach(t, 0, server.key)
 	p.stop()

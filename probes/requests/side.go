@@ -12,8 +12,8 @@ type side struct {
 
 	ring, conns, exceptions, tuned, places, datagrams, troubles *ebpf.Map
 
-	observeDefault, exceptionsUsed, generation, tunings, final, sleeping, dirty *ebpf.Variable
-	lostExchanges, lostChunks, lostAmendments, unpaired, contended              *ebpf.Variable
+	observeDefault, defaultSince, exceptionsUsed, generation, tunings, final, sleeping, dirty *ebpf.Variable
+	lostExchanges, lostChunks, lostAmendments, unpaired, contended                            *ebpf.Variable
 
 	sweep, findSockets *ebpf.Program
 	sweepOver          string // the kind of iterator
@@ -29,7 +29,7 @@ func (o *requestsObjects) side() *side {
 	return &side{
 		Closer: o,
 		ring:   o.Ring, conns: o.Conns, exceptions: o.Exceptions, tuned: o.Tuned, places: o.Places, datagrams: o.Datagrams, troubles: o.Troubles,
-		observeDefault: o.ObserveDefault, exceptionsUsed: o.ExceptionsUsed, generation: o.Generation, tunings: o.Tunings,
+		observeDefault: o.ObserveDefault, defaultSince: o.DefaultSince, exceptionsUsed: o.ExceptionsUsed, generation: o.Generation, tunings: o.Tunings,
 		final: o.Final, sleeping: o.Sleeping, dirty: o.Dirty,
 		lostExchanges: o.LostExchanges, lostChunks: o.LostChunks, lostAmendments: o.LostAmendments, unpaired: o.UnpairedChunks, contended: o.Contended,
 		sweep: o.Sweep, findSockets: o.FindSockets, sweepOver: "bpf_sk_storage_map",
@@ -41,6 +41,25 @@ func (o *requestsObjects) side() *side {
 			{o.Destroyed, "tcp_destroy_sock"},
 			{o.SockRecv, "sock_recv_length"},
 			{o.SockSend, "sock_send_length"},
+		},
+	}
+}
+
+func (o *floorObjects) side() *side {
+	return &side{
+		Closer: o,
+		ring:   o.Ring, conns: o.Conns, exceptions: o.Exceptions, tuned: o.Tuned, places: o.Places, datagrams: o.Datagrams, troubles: o.Troubles,
+		observeDefault: o.ObserveDefault, defaultSince: o.DefaultSince, exceptionsUsed: o.ExceptionsUsed, generation: o.Generation, tunings: o.Tunings,
+		final: o.Final, sleeping: o.Sleeping, dirty: o.Dirty,
+		lostExchanges: o.LostExchanges, lostChunks: o.LostChunks, lostAmendments: o.LostAmendments, unpaired: o.UnpairedChunks, contended: o.Contended,
+		sweep: o.Sweep, findSockets: o.FindSockets, sweepOver: "bpf_map_elem",
+		hooks: []hook{
+			{o.SetState, "inet_sock_set_state"},
+			{o.Forked, "sched_process_fork"},
+			{o.Executed, "sched_process_exec"},
+			{o.Exited, "sched_process_exit"},
+			{o.Destroyed, "tcp_destroy_sock"},
+			{o.SysExited, "sys_exit"},
 		},
 	}
 }

@@ -15,6 +15,7 @@ volatile const __u64 wake_at = 64 << 10; // bytes in the ring at which the reade
 // and of what single sockets are tuned to.
 __u32 observe_default;
 __u32 exceptions_used;
+__u32 default_since; // the generation of the default
 __u32 generation;
 __u32 tunings;
 
@@ -47,7 +48,7 @@ enum { ON = 1, INHERITED = 2, CHOSEN = 4 };
 struct exception {
 	__u64 birth;
 	__u32 choice;
-	__u32 pad;
+	__u32 since; // the generation of the choice
 };
 
 struct {
@@ -130,12 +131,10 @@ static __always_inline struct trouble *trouble_of(struct exchange *x)
 	return bpf_map_lookup_elem(&troubles, &p);
 }
 
-ONCE_VERIFIED int lose(struct exchange *x)
+static __noinline int lose(struct exchange *x)
 {
 	struct trouble *t;
 
-	if (!x)
-		return 0;
 	if (x->kind == EXCHANGE && x->flags & AMEND) {
 		__sync_fetch_and_add(&lost_amendments, 1);
 		return 0;
@@ -154,12 +153,10 @@ ONCE_VERIFIED int lose(struct exchange *x)
 	return 0;
 }
 
-ONCE_VERIFIED int unpaired(struct exchange *x)
+static __noinline int unpaired(struct exchange *x)
 {
 	struct trouble *t;
 
-	if (!x)
-		return 0;
 	__sync_fetch_and_add(&unpaired_chunks, 1);
 	t = trouble_of(x);
 	if (t)
@@ -184,12 +181,10 @@ static __always_inline __u64 waking(__u64 now)
 
 // stir wakes a reader that waits for a record although there is none yet:
 // something has begun.
-ONCE_VERIFIED int stir(struct exchange *x)
+static __noinline int stir(struct exchange *x)
 {
 	struct exchange *r;
 
-	if (!x)
-		return 0;
 	sleeping = 0;
 	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
 	if (!r)

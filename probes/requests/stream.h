@@ -8,7 +8,7 @@
 
 // BIG is a record with room for size bytes, which are read right into the ring.
 #define BIG(size)                                                                                                      \
-	ONCE_VERIFIED int big_##size(struct conn *c, struct chunk *k, __u64 cap)                                       \
+	static __always_inline int big_##size##_body(struct conn *c, struct chunk *k, __u64 cap, __u64 b, __u64 d)      \
 	{                                                                                                              \
 		struct {                                                                                               \
 			struct exchange x;                                                                             \
@@ -16,8 +16,6 @@
 		} *r;                                                                                                  \
 		__u64 wake = BPF_RB_NO_WAKEUP;                                                                         \
                                                                                                                        \
-		if (!c || !k)                                                                                          \
-			return 0;                                                                                      \
 		if (sleeping || bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > wake_at)                                 \
 			wake = BPF_RB_FORCE_WAKEUP;                                                                    \
 		r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);                                                         \
@@ -30,7 +28,8 @@
 		sleeping = 0;                                                                                          \
 		bpf_ringbuf_submit(r, wake);                                                                           \
 		return 1;                                                                                              \
-	}
+	}                                                                                                              \
+	ONCE(big_##size)
 
 // part makes a record one of a part of a turn.
 static __always_inline void part(struct exchange *x, struct chunk *k)
@@ -56,24 +55,22 @@ static __always_inline int put_big(struct conn *c, struct chunk *k, __u64 cap)
 	__u64 size = k->count > 1 ? 2 * cap : cap;
 
 	if (size <= 256)
-		return big_256(c, k, cap);
+		return big_256(c, k, cap, 0, 0);
 	if (size <= 1024)
-		return big_1024(c, k, cap);
+		return big_1024(c, k, cap, 0, 0);
 	if (size <= 4096)
-		return big_4096(c, k, cap);
+		return big_4096(c, k, cap, 0, 0);
 	if (size <= 16384)
-		return big_16384(c, k, cap);
-	return big_32768(c, k, cap);
+		return big_16384(c, k, cap, 0, 0);
+	return big_32768(c, k, cap, 0, 0);
 }
 
 // overflow ships what does not fit into the head of a turn, where user space
 // wants more than that.
-ONCE_VERIFIED int overflow(struct conn *c, struct chunk *k, __u32 to)
+static __always_inline int overflow_body(struct conn *c, struct chunk *k, __u64 to, __u64 b, __u64 d)
 {
 	__u64 cap, room, so_far;
 
-	if (!c || !k)
-		return 0;
 	switch (to) {
 	case TO_REQUEST:
 		cap = c->client_cap;
@@ -111,15 +108,13 @@ ONCE_VERIFIED int overflow(struct conn *c, struct chunk *k, __u32 to)
 		__sync_fetch_and_add(&lost_amendments, 1);
 	return 0;
 }
+ONCE(overflow)
 
 // show ships one transfer.
-ONCE_VERIFIED int show(struct conn *c, struct chunk *k, __u64 cap)
+static __always_inline int show_body(struct conn *c, struct chunk *k, __u64 cap, __u64 b, __u64 d)
 {
-	struct exchange *x;
+	struct exchange *x = &c->x;
 
-	if (!c || !k)
-		return 0;
-	x = &c->x;
 	x->kind = CHUNK;
 	x->seq++;
 	x->start = x->last = k->now;
@@ -139,14 +134,15 @@ ONCE_VERIFIED int show(struct conn *c, struct chunk *k, __u64 cap)
 	if (cap > CHUNK_HEAD) {
 		if (!put_big(c, k, cap))
 			lose(x);
-		x->flags &= ~ONCE;
+		x->flags &= ~SAID_ONCE;
 		return 0;
 	}
 	if (cap)
-		x->request_len = read_head(c, offsetof(struct conn, response), 0, cap, k);
+		x->request_len = read_head(c, k, offsetof(struct conn, response), 0, cap);
 	put(c, x->request_len);
 	return 0;
 }
+ONCE(show)
 
 // show_request ships a request that has begun as what it is so far.
 static __always_inline void show_request(struct conn *c)
@@ -200,12 +196,10 @@ static __always_inline void tune(struct conn *c, struct tuning *t)
 }
 
 // retune looks whether user space wants something of this socket.
-ONCE_VERIFIED int retune(struct conn *c)
+static __always_inline int retune_body(struct conn *c, __u64 a)
 {
 	struct tuning *t;
 
-	if (!c)
-		return 0;
 	c->tuned = tunings;
 	t = bpf_map_lookup_elem(&tuned, &c->x.cookie);
 	if (!t)
@@ -214,6 +208,7 @@ ONCE_VERIFIED int retune(struct conn *c)
 	bpf_map_delete_elem(&tuned, &c->x.cookie);
 	return 0;
 }
+ONCE_ALONE(retune)
 
 // stream ships a transfer of a socket that goes by chunk.
 static __always_inline void stream(struct conn *c, struct chunk *k)
@@ -226,7 +221,7 @@ static __always_inline void stream(struct conn *c, struct chunk *k)
 		cap = CHUNK_HEAD;
 	if (cap > MAX_HEAD)
 		cap = MAX_HEAD;
-	show(c, k, cap);
+	show(c, k, cap, 0, 0);
 	if (!k->received)
 		c->sent = k->seq;
 }

@@ -100,7 +100,9 @@ func storm(prefix string, n int, conns ...*conn) map[string]uint64 {
 	return want
 }
 
-func TestServerCountsAreExact(t *testing.T) {
+func TestServerCountsAreExact(t *testing.T) { bothPaths(t, serverCountsAreExact) }
+
+func serverCountsAreExact(t *testing.T) {
 	for _, kind := range []string{"tcp", "unix"} {
 		t.Run(kind, func(t *testing.T) {
 			addr := "127.0.0.1:0"
@@ -138,7 +140,9 @@ func TestServerCountsAreExact(t *testing.T) {
 	}
 }
 
-func TestClientCountsAreExact(t *testing.T) {
+func TestClientCountsAreExact(t *testing.T) { bothPaths(t, clientCountsAreExact) }
+
+func clientCountsAreExact(t *testing.T) {
 	for _, kind := range []string{"tcp", "unix"} {
 		t.Run(kind, func(t *testing.T) {
 			addr := "127.0.0.1:0"
