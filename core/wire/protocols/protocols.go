@@ -3,6 +3,7 @@ package protocols
 
 import (
 	"vitals/core/wire"
+	"vitals/core/wire/dns"
 	"vitals/core/wire/http1"
 	"vitals/core/wire/http2"
 	"vitals/core/wire/mysql"
@@ -17,6 +18,8 @@ func List() []*wire.Protocol {
 	return []*wire.Protocol{
 		&http1.Protocol,
 		&http2.Protocol,
+		&dns.UDP,
+		&dns.TCP,
 		&mysql.Protocol,
 		&postgres.Protocol,
 		&redis.Protocol,
