@@ -73,9 +73,13 @@ type answer struct {
 
 // send makes one request and reads its answer to the end, within ctx.
 func (c *client) send(ctx context.Context, method string, body []byte, contentType string, packed Compression) answer {
+	return c.ask(ctx, method, c.target, body, contentType, packed)
+}
+
+func (c *client) ask(ctx context.Context, method, url string, body []byte, contentType string, packed Compression) answer {
 	// The reader is replayable, which a redirect and a connection that the
 	// server closed in the meantime need.
-	req, err := http.NewRequestWithContext(ctx, method, c.target, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
 	if err != nil {
 		return answer{verdict: permanent, err: fmt.Errorf("push to %s: %s", c.shown, c.redact(err.Error()))}
 	}

@@ -36,6 +36,10 @@ type sender interface {
 	deliver(ctx context.Context, p payload) (answer, int)
 	// remove takes away what was delivered.
 	remove(ctx context.Context) error
+	// check finds out, without changing anything, whether a delivery would work,
+	// and says how it is in a few words. Unlike the others it may be called at
+	// any time.
+	check(ctx context.Context) (string, error)
 	close()
 }
 

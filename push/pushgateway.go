@@ -94,4 +94,17 @@ func (g *gatewaySender) remove(ctx context.Context) error {
 	return g.send(ctx, http.MethodDelete, nil, "", None).err
 }
 
+// check asks for readiness with the same client as a push. Receivers that do not
+// know that address are well when they answer.
+func (g *gatewaySender) check(ctx context.Context) (string, error) {
+	a := g.ask(ctx, http.MethodGet, g.shown+"/-/ready", nil, "", None)
+	switch {
+	case a.verdict == delivered:
+		return "the gateway is ready", nil
+	case a.status == http.StatusNotFound || a.status == http.StatusMethodNotAllowed:
+		return "the gateway answers", nil
+	}
+	return "", a.err
+}
+
 func (g *gatewaySender) close() { g.http.CloseIdleConnections() }

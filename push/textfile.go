@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"vitals/core"
 )
 
@@ -116,6 +118,15 @@ func (f *textfile) remove(context.Context) error {
 		return err
 	}
 	return nil
+}
+
+// check asks the kernel whether the directory may be written to.
+func (f *textfile) check(context.Context) (string, error) {
+	dir := filepath.Dir(f.Path)
+	if err := unix.Access(dir, unix.W_OK|unix.X_OK); err != nil {
+		return "", &core.Remedied{Err: fmt.Errorf("push to %s: directory %s: %w", f.shown, core.Clean(dir, core.MaxCmdline), err), Remedy: fileRemedy(err)}
+	}
+	return "the directory can be written to", nil
 }
 
 func (f *textfile) close() {}

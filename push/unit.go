@@ -97,6 +97,18 @@ func (u *unit) Detach(ctx context.Context) error {
 	return err
 }
 
+// CheckHealth asks the destination something harmless.
+func (u *unit) CheckHealth(ctx context.Context, _ core.CheckRequest) (core.Finding, error) {
+	if u.pusher == nil || u.stopping.Err() != nil {
+		return core.Finding{}, fmt.Errorf("push to %s: not attached", u.shown)
+	}
+	says, err := u.pusher.sender.check(ctx)
+	if err != nil {
+		return core.Finding{}, err
+	}
+	return core.Healthy(says).With(map[string]any{"destination": u.called(), "kind": u.Kind}), nil
+}
+
 // loop pushes until ctx ends. What it pushes is always the newest snapshot:
 // the gateway keeps one state, so an older one is worth nothing.
 func (u *unit) loop(ctx context.Context) {
