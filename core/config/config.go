@@ -22,6 +22,8 @@ type Config struct {
 	Plain    bool
 	Instance string // empty means the host name
 	Listen   string // empty means nothing is served
+	// WebConfig is a file with TLS and users for what is served, "" for neither.
+	WebConfig string
 
 	Include, Exclude []string
 	Instrumentation  map[string]core.Choice            // by kind, for all processes
@@ -34,6 +36,7 @@ type Config struct {
 	Budget       float64 // of the machine's CPU; 0 means no budget
 	Calls        bool    // time the calls that vitals itself makes
 	Capture      bool    // keep headers and bodies; always false so far
+	Integrations Integrations
 	Limits       Limits
 	Log          Log
 }

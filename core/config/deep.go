@@ -27,6 +27,9 @@ type Checks struct {
 	// client as YAML; its line, counted in that text, is 0 when none is known.
 	Selector   func(string) error
 	HTTPClient func(yaml string) (line int, err error)
+
+	IntegrationKinds []string                       // that exist
+	Integration      func(IntegrationSection) error // is it right
 }
 
 func (k *Checks) theme(s string) error {

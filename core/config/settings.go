@@ -61,10 +61,12 @@ func settings() []setting {
 		servicesSetting(),
 		groupsSetting(),
 		listenSetting(),
+		webConfigSetting(),
 		budgetSetting(),
 		value("calls", "", "Time the calls that vitals itself makes: attach, push, scrape and the like.",
 			func(c *Config) *bool { return &c.Calls }, onOff, formatOnOff),
 		captureSetting(),
+		integrationsSetting(),
 	}
 	all = append(append(all, pushSettings()...), gatewaySettings()...)
 	return append(all, []setting{
