@@ -50,7 +50,7 @@ func main() {
 
 func actions() cli.Actions {
 	return cli.Actions{
-		Dashboard: dashboard, Headless: headless, Snapshot: snapshot, Why: why, Gateway: receive,
+		Dashboard: dashboard, Headless: headless, Snapshot: snapshot, Why: why, Check: check, Gateway: receive,
 		Capabilities: capabilities, Themes: themes.WriteList, ShowTheme: themes.WriteTheme, Checks: checks,
 		Version: version, Commit: commit,
 		TTY: term.IsTerminal(int(os.Stdout.Fd())),
@@ -75,6 +75,9 @@ func dashboard(ctx context.Context, r *cli.Options) error {
 		return cli.Usage(err)
 	}
 	defer p.announcement.Close()
+	if err := p.open(); err != nil {
+		return err
+	}
 	save := func() error { return r.Paths.SaveState(r.Paths.State(), kept) }
 	kept.State.Save = func(s ui.State) error { kept.State = s; return save() }
 	ctx, stop := untilHangup(ctx)
@@ -116,6 +119,11 @@ func headless(ctx context.Context, r *cli.Options) error {
 	defer p.announcement.Close()
 	for _, line := range p.company() {
 		p.log.Warn(line)
+	}
+	if !r.Once && !r.DryRun {
+		if err := p.open(); err != nil {
+			return err
+		}
 	}
 	p.start(ctx)
 	switch {

@@ -41,6 +41,7 @@ type program struct {
 	calls      *calls.Recorder
 	pushes     *calls.Tracker
 
+	web     web
 	watched phases
 	cancel  context.CancelFunc // of everything but the engine
 	done    chan error
@@ -158,6 +159,7 @@ func (p *program) start(ctx context.Context) {
 	if p.settings.screen || p.settings.push { // what lasts
 		feeders = append(feeders, p.run(ctx, "configuration", p.watchConfig))
 	}
+	feeders = append(feeders, p.serving(ctx)...)
 	go p.giveBack(ctx)
 	go func() {
 		var errs []error

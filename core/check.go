@@ -30,6 +30,16 @@ func (s Status) String() string {
 	return strconv.Itoa(int(s))
 }
 
+// StatusOf undoes String; what is no name of a status is unknown.
+func StatusOf(name string) Status {
+	for s := StatusUnknown; s <= StatusError; s++ {
+		if s.String() == name {
+			return s
+		}
+	}
+	return StatusUnknown
+}
+
 // Finding is the result of one check. Details is shown as a JSON object and
 // holds what encoding/json can write: figures, versions, never a secret.
 type Finding struct {

@@ -38,6 +38,8 @@ type Actions struct {
 	// Why explains the decisions for a process or service in format
 	// Options.Output; with Options.Rehearse nothing is attached.
 	Why func(ctx context.Context, r *Options, subject string) error
+	// Check tells the health of units into Options.Stdout, in format Options.Output.
+	Check func(context.Context, *Options, CheckOptions) (core.Status, error)
 	// Gateway receives pushes, as Options.Gateway says, until ctx ends; optional.
 	Gateway func(context.Context, *Options) error
 	// Capabilities tells what the kernel side can do, for doctor; optional.

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"vitals/core"
 	"vitals/core/config"
 	"vitals/core/diagnose"
 )
@@ -30,6 +31,7 @@ type fixture struct {
 	home   string
 	result error
 	rows   []diagnose.Row
+	status core.Status
 }
 
 func newFixture(t *testing.T) *fixture {
@@ -61,6 +63,9 @@ func (f *fixture) run(args ...string) (code int, stdout, stderr string, got call
 		Dashboard: act("dashboard"), Headless: act("headless"), Snapshot: act("snapshot"), Gateway: act("gateway"),
 		Why: func(ctx context.Context, o *Options, subject string) error {
 			return act("why "+subject)(ctx, o)
+		},
+		Check: func(ctx context.Context, o *Options, c CheckOptions) (core.Status, error) {
+			return f.status, act(fmt.Sprintf("check %v %v", c.Units, c.Spec))(ctx, o)
 		},
 		Capabilities: func(context.Context, *Options) []diagnose.Row { return f.rows },
 		Themes: func(w io.Writer, dirs []string) error {
@@ -222,7 +227,7 @@ func TestPasswordsAreNotRepeated(t *testing.T) {
 // What belongs to later versions says so, and what to use instead.
 func TestNotBuiltYet(t *testing.T) {
 	f := newFixture(t)
-	for _, args := range []string{"check", "check --spec x -o json", "themes import x.theme", "--listen 127.0.0.1:1", "-- sleep 1", "-- sleep --nonsense"} {
+	for _, args := range []string{"themes import x.theme", "-- sleep 1", "-- sleep --nonsense"} {
 		code, stdout, stderr, got := f.run(strings.Fields(args)...)
 		if code != ExitFailed || stdout != "" || got.action != "" || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "not built yet: ") {
 			t.Errorf("%s: exit %d, started %q, %q", args, code, got.action, stderr)
@@ -245,6 +250,14 @@ func TestDispatch(t *testing.T) {
 		{"", "push: {url: \"http://h\"}", "", "dashboard"},
 		{"--once", "push: {url: \"http://h\"}", "", "headless"},
 		{"snapshot", "", "", "snapshot"},
+		{"--listen 9435", "", "", "headless"}, // no terminal
+		{"--listen 9435 --plain", "", "", "dashboard"},
+		{"--listen 9435 --ui", "", "", "dashboard"},
+		{"--listen 9435 --headless", "", "", "headless"},
+		{"", "listen: 127.0.0.1:9435", "", "headless"},
+		{"--push h --listen :9435 --ui", "", "", "dashboard"},
+		{"check", "", "", "check [] false"},
+		{"check a requests", "", "", "check [a requests] false"},
 		{"gateway", "", "", "gateway"},
 		{"gateway --listen :9091", "", "", "gateway"},
 	} {
@@ -255,6 +268,7 @@ func TestDispatch(t *testing.T) {
 		if c.env != "" {
 			f.env = append(f.env, c.env)
 		}
+		f.status = core.StatusOK
 		code, _, stderr, got := f.run(strings.Fields(c.args)...)
 		if code != ExitOK || got.action != c.want || stderr != "" {
 			t.Errorf("%q %q %q: exit %d, %s instead of %s, %q", c.args, c.file, c.env, code, got.action, c.want, stderr)
@@ -338,7 +352,7 @@ func TestBadFileThatWasFound(t *testing.T) {
 		t.Errorf("snapshot: exit %d, %q", code, stderr)
 	}
 	code, stdout, stderr, _ := f.run("config", "check")
-	if code != ExitFailed || stdout != "" || strings.Count(stderr, "\n") != 2 {
+	if code != ExitUsage || stdout != "" || strings.Count(stderr, "\n") != 2 {
 		t.Errorf("check: exit %d, %q %q", code, stdout, stderr)
 	}
 }
@@ -367,7 +381,7 @@ func TestConfigCommands(t *testing.T) {
 	}
 	bad := filepath.Join(t.TempDir(), "b.yaml")
 	os.WriteFile(bad, []byte("a: 1\nb: 2\npush: {interval: 0s}\n"), 0o644)
-	if code, _, stderr, _ := f.run("config", "check", bad); code != ExitFailed || strings.Count(stderr, "\n") != 4 {
+	if code, _, stderr, _ := f.run("config", "check", bad); code != ExitUsage || strings.Count(stderr, "\n") != 4 {
 		t.Errorf("check FILE: %d %q", code, stderr) // three lines and the misspelt variable
 	}
 }
@@ -442,5 +456,25 @@ func TestExitCodes(t *testing.T) {
 	f.result = context.Canceled
 	if code, _, _, _ := f.run(); code != ExitFailed {
 		t.Errorf("a cancellation that nobody asked for: %d", code)
+	}
+}
+
+func TestD26_CheckExitsByHealth(t *testing.T) {
+	for status, want := range map[core.Status]int{core.StatusOK: 0, core.StatusError: 1, core.StatusUnknown: 2} {
+		f := newFixture(t)
+		f.status = status
+		if code, _, stderr, _ := f.run("check", "-o", "json"); code != want || stderr != "" {
+			t.Errorf("%v: exit %d, %q", status, code, stderr)
+		}
+	}
+	f := newFixture(t)
+	f.status = core.StatusOK
+	for args, says := range map[string]string{"check -o xml": "format", "check --spec a --config b": "contradict", "check --spec /nowhere.yaml": "nowhere"} {
+		if code, _, stderr, got := f.run(strings.Fields(args)...); code != ExitUsage || got.action != "" || !strings.Contains(stderr, says) {
+			t.Errorf("%s: exit %d, %q", args, code, stderr)
+		}
+	}
+	if _, _, _, got := f.run("check", "--spec", f.file("listen: 9435\n")); got.action != "check [] true" || got.opts.Listen != "127.0.0.1:9435" {
+		t.Errorf("%+v", got)
 	}
 }

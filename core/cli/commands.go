@@ -97,7 +97,7 @@ func (a *app) config() *cobra.Command {
 	cmd := &cobra.Command{Use: "config", Short: "check, print, or find the configuration", Args: subcommand, RunE: group}
 	check := &cobra.Command{
 		Use:   "check [FILE]",
-		Short: "list everything that is wrong with it, line by line; exit 0 when nothing is, else 1",
+		Short: "list everything that is wrong with it, line by line; exit 0 when nothing is, else 2",
 		Args:  atMostOneFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o := a.options(cmd)
@@ -164,7 +164,7 @@ func checkConfig(cmd *cobra.Command, o config.Options) error {
 		fmt.Fprintln(cmd.ErrOrStderr(), w)
 	}
 	if len(problems) > 0 {
-		return errSilent
+		return Usage(errSilent) // as every command that is told such a file
 	}
 	file := l.File
 	if file == "" {

@@ -11,12 +11,15 @@ import (
 const rootLong = `What every process on this machine is doing, right now, in your terminal: requests, errors,
 latency, network, CPU. Nothing is restarted, recompiled or configured.
 
-Exit codes: 0 ok, 1 it was tried and failed, 2 the command line or the configuration is wrong.`
+Exit codes: 0 ok, 1 it was tried and failed, 2 the command line or the configuration is wrong.
+vitals check: 0 ok, 1 something is not well, 2 it cannot be told.`
 
 const rootExample = `  sudo vitals                                    the dashboard
   sudo vitals -p 2871                            only this process and its descendants
   sudo vitals --push http://gateway:9091         headless: push every 15 s
   sudo vitals --push http://gateway:9091 --ui    push, with the dashboard
+  sudo vitals --listen 9435                      the dashboard, and /metrics for Prometheus
+  sudo vitals --listen 9435 --headless           /metrics alone
   sudo vitals snapshot --for 10s -o json         one look, for scripts
   vitals doctor                                  what works here, and what does not`
 
@@ -43,7 +46,8 @@ func (a *app) root() *cobra.Command {
 	f.String("color", "", "`COLORS`: auto, truecolor, 256, 16 or none")
 	f.Bool("ascii", false, "draw with ASCII characters only")
 	f.Bool("plain", false, "lines of text instead of a screen")
-	f.String("listen", "", "serve /metrics and the API on `ADDR` (not built yet)")
+	f.String("listen", "", "serve /metrics, /health and the API on `ADDR`: 9435 is this machine only")
+	f.String("web-config", "", "`FILE` with TLS and users for --listen, in the form that Prometheus' exporters have")
 	f.String("push", "", "push to the Pushgateway at `URL`, without a screen")
 	f.String("interval", "", "`TIME` between two pushes (default 15s)")
 	f.String("job", "", "`NAME` of the job that is pushed (default vitals)")
@@ -51,7 +55,7 @@ func (a *app) root() *cobra.Command {
 	f.Bool("once", false, "push once and exit")
 	f.Bool("dry-run", false, "print what would be pushed, and where, and exit")
 	f.Bool("ui", false, "push and show the dashboard too")
-	f.Bool("headless", false, "push to the destinations of the configuration, without a screen")
+	f.Bool("headless", false, "push to the destinations of the configuration and serve, without a screen")
 	f.Bool("version", false, "print the version and exit")
 	complete(cmd, "color", "auto", "truecolor", "256", "16", "none")
 	return cmd
@@ -82,9 +86,6 @@ func (a *app) runRoot(cmd *cobra.Command, args []string) error {
 	if cmd.ArgsLenAtDash() == 0 {
 		return notBuilt("starting a command", "start it yourself, then use vitals -p PID")
 	}
-	if v, _ := f.GetString("listen"); v != "" {
-		return notBuilt("--listen", "use --push URL, or vitals snapshot -o prometheus")
-	}
 	r, err := a.load(cmd)
 	if err != nil {
 		return err
@@ -99,7 +100,7 @@ func (a *app) runRoot(cmd *cobra.Command, args []string) error {
 	if err := pushFlags(cmd, r, ui); err != nil {
 		return err
 	}
-	if quiet || headless(r, ui) {
+	if quiet || headless(r, ui) || servesOnly(r, ui) {
 		warn(r)
 		return a.Headless(cmd.Context(), r)
 	}
@@ -115,6 +116,11 @@ func headless(r *Options, ui bool) bool {
 	source := r.Sources["push.url"]
 	said := strings.HasPrefix(source, "--") || strings.HasPrefix(source, "VITALS_")
 	return r.Push.URL != "" && said && !ui
+}
+
+// servesOnly: what serves and has no terminal to draw on is an agent, too.
+func servesOnly(r *Options, ui bool) bool {
+	return r.Listen != "" && !r.TTY && !ui && !r.Plain
 }
 
 // pushFlags refuses combinations that contradict each other.
@@ -133,7 +139,8 @@ func pushFlags(cmd *cobra.Command, r *Options, ui bool) error {
 		return nil
 	}
 	for _, name := range []string{"interval", "job", "group", "once", "dry-run", "ui", "headless"} {
-		if f.Changed(name) {
+		serves := r.Listen != "" && (name == "ui" || name == "headless")
+		if f.Changed(name) && !serves {
 			return usagef("--%s needs an address to push to: add --push URL", name)
 		}
 	}

@@ -36,7 +36,6 @@ type Config struct {
 	Budget       float64 // of the machine's CPU; 0 means no budget
 	Calls        bool    // time the calls that vitals itself makes
 	Capture      bool    // keep headers and bodies; always false so far
-	Integrations Integrations
 	Limits       Limits
 	Log          Log
 }

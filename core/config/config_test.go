@@ -124,7 +124,8 @@ gateway: {listen: "127.0.0.1:9091", store: "disk:/var/lib/g", ttl: 1h, timeout: 
 limits: {requests_ring: 4KiB, series: 100, series_per_process: 10, routes_per_process: 10, ended_processes: 0, rewind: 10}
 log: {level: warn, file: /tmp/x.log}
 capture: off
-listen: ""
+listen: "9435"
+web_config: /etc/web.yml
 calls: off
 `
 
@@ -145,8 +146,9 @@ func TestEverySettingArrives(t *testing.T) {
 		Push: Push{Type: "pushgateway", URL: "http://me:pw@h:9091", Mode: 0o644, Interval: time.Minute, Timeout: 3 * time.Second, Job: "j",
 			Group: []Label{{"zone", "eu-1"}, {"env", "prod"}}, Method: "put", DeleteOnExit: true, Format: "auto", Compression: "gzip"},
 		Gateway: Gateway{Listen: "127.0.0.1:9091", Store: "disk:/var/lib/g", TTL: time.Hour, Timeout: time.Second, MaxBody: 1 << 20, Rate: 2.5, WebConfig: "/etc/web.yml"},
-		Limits:  Limits{RequestsRing: 4096, Series: 100, SeriesPerProcess: 10, RoutesPerProcess: 10, EndedProcesses: 0, Rewind: 10},
-		Log:     Log{Level: 4, File: "/tmp/x.log"},
+		Listen:  "127.0.0.1:9435", WebConfig: "/etc/web.yml",
+		Limits: Limits{RequestsRing: 4096, Series: 100, SeriesPerProcess: 10, RoutesPerProcess: 10, EndedProcesses: 0, Rewind: 10},
+		Log:    Log{Level: 4, File: "/tmp/x.log"},
 	}
 	if d := cmp.Diff(want, l.Config); d != "" {
 		t.Error(d)
@@ -233,7 +235,8 @@ func TestMistakes(t *testing.T) {
 		{"log: {file: x.log}\n", ":1: log.file: absolute"},
 		{"capture: on\n", ":1: capture: not built"},
 		{"budget: 1%\n", ":1: budget: not built"},
-		{"listen: 127.0.0.1:1\n", ":1: listen: not built"},
+		{"listen: 70000\n", ":1: listen: 127.0.0.1"},
+		{"web_config: web.yml\n", ":1: web_config: absolute"},
 		{"listen: nowhere\n", ":1: listen: 127.0.0.1"},
 		{"refresh: &a 1s\n", ":1: anchors"},
 		{"refresh: 1s\n---\nrefresh: 2s\n", "document"},

@@ -4,21 +4,9 @@ import "fmt"
 
 // Answers to wishes for what this version does not have yet.
 const (
-	ListenNotBuilt  = "serving HTTP is not built yet: use --push URL, or vitals snapshot -o prometheus"
 	CaptureNotBuilt = "capturing headers and bodies is not built yet: leave it off"
 	BudgetNotBuilt  = "keeping to a budget is not built yet: leave it off; what vitals costs is in the header and in vitals_cpu_utilization_ratio"
 )
-
-func listenSetting() setting {
-	s := value("listen", "listen", "Address that /metrics, /health and the API are served on; empty serves nothing.\nNot built yet.",
-		func(c *Config) *string { return &c.Listen }, func(s string) (string, error) {
-			if s, err := listenAddress(s); err != nil || s == "" {
-				return s, err
-			}
-			return "", fmt.Errorf("%s", ListenNotBuilt)
-		}, quoteYAML)
-	return s
-}
 
 func captureSetting() setting {
 	return value("capture", "", "Keep headers and bodies of requests. Not built yet: always off.",

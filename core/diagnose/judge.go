@@ -39,6 +39,9 @@ func judge(row *core.UnitRow, s *core.Snapshot) condition {
 
 // working judges what runs by its last operations.
 func working(row *core.UnitRow, s *core.Snapshot) condition {
+	if i := asked(row, s); i != nil {
+		return answering(i)
+	}
 	p := pushes(row, s)
 	switch {
 	case row.Class != core.ClassDestination:
@@ -51,6 +54,29 @@ func working(row *core.UnitRow, s *core.Snapshot) condition {
 		return troubled
 	}
 	return well
+}
+
+// answering judges an integration by its last collections.
+func answering(i *core.IntegrationRow) condition {
+	switch i.Health {
+	case core.HealthPermanent, core.HealthFatal:
+		return broken
+	case core.HealthRecovering:
+		return troubled
+	case core.HealthStarting, core.HealthUnknown, "":
+		return starting
+	case core.HealthStopped:
+		return idle
+	}
+	return well
+}
+
+func asked(row *core.UnitRow, s *core.Snapshot) *core.IntegrationRow {
+	i := slices.IndexFunc(s.Integrations, func(a *core.IntegrationRow) bool { return a.ID == row.ID })
+	if i < 0 {
+		return nil
+	}
+	return s.Integrations[i]
 }
 
 func pushes(row *core.UnitRow, s *core.Snapshot) *core.PushRow {
@@ -70,7 +96,7 @@ func (b *Board) tell(c *cell, row *core.UnitRow, s *core.Snapshot, found *result
 	b.details(&h, row, s)
 	if found != nil {
 		b.checked(&h, c, found)
-	} else if h.Status == core.StatusOK && attached(row.Phase) && row.Class != core.ClassDestination {
+	} else if h.Status == core.StatusOK && attached(row.Phase) && row.Class != core.ClassDestination && asked(row, s) == nil {
 		h.Status, h.Level, h.Message = core.StatusUnknown, core.HealthUnknown, "it runs, and has no check that could tell more"
 	}
 	if h.Status != c.shown {
@@ -91,18 +117,23 @@ func (b *Board) life(h *Health, c *cell, row *core.UnitRow, s *core.Snapshot) {
 			h.Message = message
 		}
 	}
+	if i := asked(row, s); i != nil && h.Message == "" {
+		h.Message = b.redact.text(i.Message)
+	}
 	p := pushes(row, s)
 	if p != nil && p.Consecutive > 0 && h.Message == "" {
 		h.Message, h.Failures = b.redact.text(p.LastError), p.Consecutive
 	}
 	switch judge(row, s) {
 	case well:
-		say(core.StatusOK, core.HealthOK, "it runs")
+		h.Status, h.Level = core.StatusOK, core.HealthOK
 		switch {
-		case len(row.Parts) > 0 || row.Message != "":
+		case h.Message != "" || len(row.Parts) > 0:
 			h.Level = core.HealthDegraded
 		case p != nil && row.Class == core.ClassDestination:
 			h.Message = "the last push succeeded " + s.At.Sub(p.LastSuccess).Round(time.Second).String() + " ago"
+		default:
+			h.Message = "it runs"
 		}
 	case idle:
 		message := "nobody wants it: nothing of it is attached"
@@ -144,8 +175,14 @@ func (b *Board) details(h *Health, row *core.UnitRow, s *core.Snapshot) {
 			parts[name] = b.redact.text(text)
 		}
 		h.Details["parts"] = parts
-		if h.Status == core.StatusOK && row.Message == "" {
+		if h.Status == core.StatusOK && h.Message == "" {
 			h.Message = fmt.Sprintf("it runs, %d of its parts do not", len(row.Parts))
+		}
+	}
+	if i := asked(row, s); i != nil {
+		h.Details["collections"], h.Details["failures"], h.Details["series"] = i.Runs, i.Failures, i.Series
+		if !i.LastRun.IsZero() {
+			h.Details["last_run"] = i.LastRun
 		}
 	}
 	if p := pushes(row, s); p != nil {

@@ -177,6 +177,21 @@ func TestD24_HealthComesFromTheWorkOfDestinations(t *testing.T) {
 	})
 }
 
+func TestD24_HealthComesFromTheWorkOfIntegrations(t *testing.T) {
+	for level, want := range map[core.Health]core.Status{core.HealthOK: core.StatusOK, core.HealthDegraded: core.StatusOK, core.HealthStarting: core.StatusUnknown,
+		core.HealthRecovering: core.StatusError, core.HealthPermanent: core.StatusError, core.HealthUnknown: core.StatusUnknown} {
+		inLab(t, Config{}, plain{}, func(t *testing.T, l *lab, b *Board) {
+			l.set(nil, running(one))
+			s := *l.Latest()
+			s.Integrations = []*core.IntegrationRow{{ID: one, Health: level, Message: "password=hunter2 refused", Failures: 3}}
+			l.now = &s
+			if h := only(t, b); h.Status != want || h.Message != "password=*** refused" || h.Details["failures"] != uint64(3) {
+				t.Errorf("%s: %+v", level, h)
+			}
+		})
+	}
+}
+
 func TestBoardForgetsUnitsThatAreGoneAndFollowsLives(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLab()

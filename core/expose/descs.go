@@ -62,7 +62,7 @@ var (
 	bpfRuns       = describe(core.Counter, "vitals_bpf_runs_total", "", "Runs of a kernel program in the seconds in which the kernel measured it", "prog", "unit")
 	bpfMaps       = describe(core.Gauge, "vitals_bpf_map_bytes", "bytes", "Memory of a kernel program's maps", "prog", "unit")
 	instrumented  = describe(core.Gauge, "vitals_instrumented_processes", "", "Processes that a kind of instrumentation observes", "kind")
-	unitHealth    = describe(core.Gauge, "vitals_unit_health", "", "1 when the unit does its work, 0 when not; absent while nobody wants it or its state is not known", "unit", "class", "kind", "health")
+	unitHealth    = describe(core.Gauge, "vitals_unit_health", "", "1 when the unit does its work, 0 when not; absent while nobody wants it or its state is not known", "unit", "class", "kind", "state")
 	pushes        = describe(core.Counter, "vitals_push_attempts_total", "", "Pushes to a destination", "destination", "outcome")
 	pushSkipped   = describe(core.Counter, "vitals_push_skipped_total", "", "Intervals that passed during a push or a back-off", "destination")
 	pushBytes     = describe(core.Gauge, "vitals_push_size_bytes", "bytes", "Bytes on the wire of the last push", "destination")

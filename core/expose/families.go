@@ -228,19 +228,9 @@ func (f *families) self(s *core.Snapshot) {
 		}
 	}
 	for _, u := range s.Units {
-		f.add(&unitHealth.Desc, healthy(u), "unit", u.ID, "class", string(u.Class), "kind", u.Kind, "health", string(u.Health))
+		state, value := healthOf(s, u)
+		f.add(&unitHealth.Desc, value, "unit", u.ID, "class", string(u.Class), "kind", u.Kind, "state", string(state))
 	}
-}
-
-// healthy maps health to the wire: degraded and recovering units still work.
-func healthy(u *core.UnitRow) float64 {
-	switch u.Health {
-	case core.HealthOK, core.HealthDegraded, core.HealthRecovering:
-		return 1
-	case core.HealthPermanent, core.HealthFatal:
-		return 0
-	}
-	return math.NaN()
 }
 
 func (f *families) programs(s *core.Snapshot) {

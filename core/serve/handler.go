@@ -108,7 +108,7 @@ func (s *Server) strange(r *http.Request) error {
 	if own, _ := os.Hostname(); host == strings.ToLower(own) || host == strings.ToLower(s.cfg.Instance) {
 		return nil
 	}
-	return fmt.Errorf("%q is not a name of this machine: ask for 127.0.0.1, or configure users with --web.config", core.Clean(host, core.MaxName))
+	return fmt.Errorf("%q is not a name of this machine: ask for 127.0.0.1, or configure users with --web-config", core.Clean(host, core.MaxName))
 }
 
 // answer writes a line of text.

@@ -12,15 +12,16 @@ import (
 	"vitals/core/diagnose"
 )
 
-// health is /health: the worst of all units. ?unit=ID, which may be repeated,
-// asks for some of them.
+// health is /health: the worst of all units. ?unit=ID or ?unit=KIND, which may be
+// repeated, asks for some of them.
 func (s *Server) health(w http.ResponseWriter, r *http.Request) error {
 	wanted, err := query(r, "unit")
 	if err != nil {
 		return s.undecodable(w, r, err)
 	}
 	ids := wanted["unit"]
-	if s.cfg.Source.Latest().Seq == 0 {
+	now := s.cfg.Source.Latest()
+	if now.Seq == 0 {
 		return s.report(w, r, diagnose.Summary{Message: "not yet available: vitals is starting"}, core.StatusUnknown)
 	}
 	q := core.CheckRequest{Header: header(r)}
@@ -28,12 +29,19 @@ func (s *Server) health(w http.ResponseWriter, r *http.Request) error {
 	if len(ids) == 0 {
 		units = s.board.All(r.Context(), q)
 	}
-	for _, id := range ids {
-		h, err := s.board.Check(r.Context(), id, q)
-		if err != nil {
-			return s.unknown(w, r, err)
+	for _, name := range ids {
+		before := len(units)
+		for _, row := range now.Units {
+			if row.ID != name && row.Kind != name {
+				continue
+			}
+			if h, err := s.board.Check(r.Context(), row.ID, q); err == nil {
+				units = append(units, h)
+			}
 		}
-		units = append(units, h)
+		if len(units) == before {
+			return s.unknown(w, r, fmt.Errorf("%s: %w", core.Clean(name, core.MaxName), diagnose.ErrNoUnit))
+		}
 	}
 	sum := diagnose.Summarise(units)
 	return s.report(w, r, sum, sum.Status)

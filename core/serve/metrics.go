@@ -1,11 +1,13 @@
 package serve
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"slices"
+	"time"
 
 	dto "github.com/prometheus/client_model/go"
 
@@ -16,7 +18,7 @@ import (
 
 // metrics is /metrics: everything, and the Go runtime of vitals itself.
 func (s *Server) metrics(w http.ResponseWriter, r *http.Request) error {
-	now := s.cfg.Source.Latest()
+	now := s.newest(r)
 	if now.Seq == 0 {
 		return notYet(w)
 	}
@@ -31,7 +33,7 @@ func (s *Server) unitMetrics(w http.ResponseWriter, r *http.Request, path string
 	if !ok {
 		return answer(w, http.StatusBadRequest, "the path is not validly escaped")
 	}
-	now := s.cfg.Source.Latest()
+	now := s.newest(r)
 	if now.Seq == 0 {
 		return notYet(w)
 	}
@@ -73,23 +75,40 @@ func collectFrom(r *http.Request, m core.Measured, q core.CheckRequest) (familie
 	return m.Collect(r.Context(), q)
 }
 
-func (s *Server) ofKind(row *core.UnitRow) []string {
+func (s *Server) ofKind(row *core.UnitRow) func(family string) bool {
 	if s.cfg.OfKind == nil || row.Class != core.ClassInstrumentation {
-		return nil
+		return func(string) bool { return false }
 	}
-	return s.cfg.OfKind(row.Kind)
+	return func(family string) bool { return s.cfg.OfKind(row.Kind, family) }
+}
+
+// newest is the newest snapshot, or one that is made for who asks. Few are made
+// at one time, as few pages are.
+func (s *Server) newest(r *http.Request) *core.Snapshot {
+	now := s.cfg.Source.Latest()
+	if s.cfg.Fresh == nil || now.Seq == 0 || time.Since(now.At) < MaxAge {
+		return now
+	}
+	release, err := s.token(r)
+	if err != nil {
+		return now
+	}
+	defer release()
+	ctx, cancel := context.WithTimeout(r.Context(), s.cfg.Limits.Wait)
+	defer cancel()
+	return s.cfg.Fresh(ctx)
 }
 
 // ofUnit keeps what names the unit, or its destination, in a label, and the
 // families that it alone measures.
-func ofUnit(families []*dto.MetricFamily, row *core.UnitRow, now *core.Snapshot, owned []string) []*dto.MetricFamily {
+func ofUnit(families []*dto.MetricFamily, row *core.UnitRow, now *core.Snapshot, owned func(string) bool) []*dto.MetricFamily {
 	destination := ""
 	if i := slices.IndexFunc(now.Push, func(p *core.PushRow) bool { return p.Unit == row.ID }); i >= 0 {
 		destination = now.Push[i].Destination
 	}
 	var out []*dto.MetricFamily
 	for _, f := range families {
-		if slices.Contains(owned, f.GetName()) {
+		if owned(f.GetName()) {
 			out = append(out, f)
 			continue
 		}
@@ -129,7 +148,7 @@ func integration(s *core.Snapshot, id string) *core.IntegrationRow {
 // snapshot is /api/v1/snapshot: what vitals snapshot -o json prints, with counts
 // since vitals started.
 func (s *Server) snapshot(w http.ResponseWriter, r *http.Request) error {
-	now := s.cfg.Source.Latest()
+	now := s.newest(r)
 	if now.Seq == 0 {
 		return notYet(w)
 	}

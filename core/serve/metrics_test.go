@@ -9,6 +9,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
@@ -124,12 +125,7 @@ func TestD27_MetricsOfEverySingleUnit(t *testing.T) {
 		s.Integrations = []*core.IntegrationRow{{ID: known, Families: []core.Family{gauge("redis_up", 1)}}}
 	})
 	s := l.server(t, func(c *Config) {
-		c.OfKind = func(kind string) []string {
-			if kind == "network" {
-				return []string{"net_things"}
-			}
-			return nil
-		}
+		c.OfKind = func(kind, family string) bool { return kind == "network" && family == "net_things" }
 	})
 	for path, want := range map[string]struct {
 		has, lacks []string
@@ -275,6 +271,21 @@ func TestAnswersAreTimed(t *testing.T) {
 	}
 	if ops["serve other"].Ended[core.OutcomePanic] != 1 {
 		t.Errorf("%+v", ops["serve other"])
+	}
+}
+
+func TestScrapeOfAnOldSnapshotMakesAFreshOne(t *testing.T) {
+	l := newLab()
+	l.set(func(s *core.Snapshot) { s.Seq, s.At = 1, time.Now().Add(-3*time.Second) })
+	made := 0
+	s := l.server(t, func(c *Config) {
+		c.Fresh = func(context.Context) *core.Snapshot { made++; l.set(nil); return l.Latest() }
+	})
+	for range 2 {
+		get(t, s, "/metrics")
+	}
+	if made != 1 {
+		t.Errorf("%d snapshots were made", made)
 	}
 }
 

@@ -29,7 +29,8 @@ type Config struct {
 	Directory core.Directory                           // finds the units themselves; nil serves what the snapshot says
 	Board     *diagnose.Board                          // nil: one of its own
 	Families  func(*core.Snapshot) []*dto.MetricFamily // of /metrics; nil is expose.Families
-	OfKind    func(kind string) (families []string)    // names of the families that a kind of instrumentation measures; may be nil
+	OfKind    func(kind, family string) bool           // whether a kind of instrumentation measures a family; may be nil
+	Fresh     func(context.Context) *core.Snapshot     // makes a snapshot for a scrape when the newest is older than MaxAge; may be nil
 	Ready     func() bool                              // whether all that is wanted runs, or cannot; nil: with the first snapshot
 	Instance  string                                   // of this agent
 	Advertise string                                   // "host:port" of targets at this server, see Advertised
@@ -39,6 +40,10 @@ type Config struct {
 
 	Limits Limits
 }
+
+// MaxAge is how old a snapshot may be when it is scraped, if a fresh one can be
+// had.
+const MaxAge = time.Second
 
 // Limits bounds what clients may do. Zero fields take the default in brackets.
 type Limits struct {
@@ -108,7 +113,7 @@ func CheckWebConfig(file string) error {
 // Serve answers on l until ctx ends, and then finishes what runs. It closes l.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	if !loopback(l.Addr()) && s.cfg.WebConfig == "" {
-		s.cfg.Log.Warn("whoever reaches this address can read what every process does: listen on 127.0.0.1, or name users and certificates with --web.config",
+		s.cfg.Log.Warn("whoever reaches this address can read what every process does: listen on 127.0.0.1, or name users and certificates with --web-config",
 			"address", l.Addr().String())
 	}
 	limits := s.cfg.Limits
