@@ -33,6 +33,7 @@ type Attachment struct {
 	untrack []func()
 	types   *btf.Cache // from the first use until everything is loaded
 	closed  bool
+	shared  map[string]*ebpf.Map // before Load only
 
 	stopping chan struct{}
 	serving  sync.WaitGroup
@@ -68,7 +69,7 @@ func (a *Attachment) forgetTypes() {
 // memory is raised only where the kernel still counts maps against it.
 func (a *Attachment) Load(spec *ebpf.CollectionSpec, objects io.Closer) error {
 	defer a.forgetTypes()
-	options := &ebpf.CollectionOptions{Cache: a.typeCache()}
+	options := &ebpf.CollectionOptions{Cache: a.typeCache(), MapReplacements: a.shared}
 	err := spec.LoadAndAssign(objects, options)
 	if errors.Is(err, unix.EPERM) && raiseMemlock() {
 		err = spec.LoadAndAssign(objects, options)

@@ -39,6 +39,8 @@ func helper(mode, addr string) {
 		fmt.Println(l.Addr())
 		go http.Serve(l, http.HandlerFunc(answer))
 		io.Copy(io.Discard, os.Stdin)
+	case "serve-tls":
+		serveTLS(addr)
 	case "fetch": // one line "N" on stdin: N requests by net/http, then "ok"
 		network, address := split(addr)
 		tr := &http.Transport{MaxIdleConnsPerHost: 16, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {

@@ -15,11 +15,13 @@ func (p *Reader) feed(c *connection, r *Record) {
 			p.streaming[c] = struct{}{}
 		}
 		p.turn = wire.Span{From: r.from(), Data: r.Request, Size: r.size(), First: r.First, Last: r.Last}
+		p.told, p.unpaired, p.read = 0, 0, 0
 		p.span(c, r)
+		p.review(c, r)
 		return
 	}
 	before := c.proto
-	p.told, p.read = 0, 0
+	p.told, p.unpaired, p.read = 0, 0, 0
 	if n := r.asked(); n > 0 {
 		p.turn = wire.Span{From: wire.Client, Data: r.Request, Size: n, First: r.Start, Last: r.Start, Turn: true}
 		p.span(c, r)
@@ -34,6 +36,9 @@ func (p *Reader) feed(c *connection, r *Record) {
 	}
 	if p.told == 0 && p.read == 0 && c.conn != nil && c.proto == before {
 		p.of(r.Proc).Exchanges++ // one that the parser could make nothing of
+	}
+	if c.conn != nil {
+		p.widen(c, r)
 	}
 }
 
@@ -86,6 +91,7 @@ func (p *Reader) harvest(c *connection, r *Record) {
 func (p *Reader) count(r *Record, found uint64) {
 	told := found + uint64(p.out.Unpaired)
 	p.told += told
+	p.unpaired += p.out.Unpaired
 	p.read += p.out.Parsed
 	t := p.of(r.Proc)
 	t.BytesParsed += uint64(p.out.Parsed)
@@ -100,6 +106,7 @@ func (p *Reader) request(c *connection, r *Record, x *wire.Exchange) {
 	*q = core.Request{
 		Proc:     r.Proc,
 		Role:     r.Role,
+		TLS:      p.TLS,
 		Protocol: x.Protocol,
 		Method:   x.Method,
 		Route:    x.Target,

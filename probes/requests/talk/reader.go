@@ -48,12 +48,15 @@ type Reader struct {
 	streaming map[*connection]struct{} // read transfer by transfer
 	undecided map[*connection]struct{} // with records that wait for a decision
 	spare     []*kept
+	// TLS says that what is read was encrypted; set it before the first record.
+	TLS bool
 	// Folded is how many names were counted as other, the caller may reset it.
-	Folded uint64
-	turn   wire.Span // the one that is fed
-	out    wire.Out
-	told   uint64 // of the record so far: what the parser told
-	read   int64  // and the bytes that it understood
+	Folded   uint64
+	turn     wire.Span // the one that is fed
+	out      wire.Out
+	told     uint64 // of the record so far: what the parser told
+	read     int64  // and the bytes that it understood
+	unpaired int    // answers without a request
 }
 
 // New makes a reader of the given protocols. tune may be nil.
@@ -109,6 +112,9 @@ func (p *Reader) begin(r *Record) *connection {
 	c := p.table.add(r.Cookie)
 	c.proc, c.role, c.seq, c.datagram = r.Proc, r.Role, r.Seq, r.datagram()
 	c.nameless = r.Role == core.RoleUnknown
+	if r.Kind == Transfer && !c.nameless { // by what is known of the place, or seen by the kernel
+		c.captured = Capture{Stream: true, Head: wideHead}
+	}
 	c.joined = r.Flags&Joined != 0 || r.Seq > 1
 	p.meet(c, r)
 	t := p.of(c.proc)
@@ -195,7 +201,7 @@ func (p *Reader) decide(c *connection, proto *wire.Protocol, r *Record) {
 	if p.judge.learn(at, proto) && p.tune != nil {
 		p.tune.Endpoint(at, how)
 	}
-	if how != (Capture{}) || c.nameless {
+	if how != c.captured && !c.captured.Stream || c.nameless {
 		p.capture(c, how)
 	}
 	for _, k := range g.waiting {

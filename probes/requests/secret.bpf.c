@@ -1,0 +1,516 @@
+//go:build ignore
+
+// SPDX-License-Identifier: Dual MIT/GPL
+// The plain text of TLS connections, where it enters and leaves the library: it
+// goes through the same machine as that of sockets. A connection is known by the
+// library's object in its process. Which socket belongs to it is told by the
+// transfer that happens inside a call of the library, or, in Go, by the file
+// descriptor in the object.
+#define WALKS // nothing here that the verifier knows to be a kernel's object
+#include "vitals.h"
+#include "access.h"
+#include "state.h"
+#include "head.h"
+#include "speech.h"
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";
+
+// For the types of user space.
+const struct open *open_type __attribute__((unused));
+const struct exchange *exchange_type __attribute__((unused));
+
+struct secret {
+	__u64 object;
+	__u32 tgid;
+	__u32 pad;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 32768);
+	__type(key, struct secret);
+	__type(value, struct conn);
+} conns SEC(".maps");
+
+// What a connection is before anything is known of it.
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct conn);
+} blank SEC(".maps");
+
+struct caller {
+	__u64 who; // the thread, or the goroutine
+	__u32 tgid;
+	__u32 writes;
+};
+
+// use is a call of the library that has begun.
+struct use {
+	__u64 object;
+	__u64 buffer;
+	__u64 length; // where the length goes, of the calls that say so
+	__u64 start;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, struct caller);
+	__type(value, struct use);
+} uses SEC(".maps");
+
+// Connections for which there was no room.
+__u64 lost_secrets;
+
+/* What the machine asks for; here nothing hangs on a socket. */
+
+static __always_inline struct conn *conn_of(struct sock *sk)
+{
+	return NULL;
+}
+
+static __always_inline struct conn *conn_make(struct sock *sk)
+{
+	return NULL;
+}
+
+static __always_inline __u64 cookie_of(struct sock *sk, struct chunk *k)
+{
+	return 0;
+}
+
+static __always_inline bool existed(struct sock *sk)
+{
+	return true;
+}
+
+static __always_inline int locate(struct conn *c, struct chunk *k)
+{
+	return 0;
+}
+
+static __always_inline bool try_lock(struct conn *c)
+{
+	return !__sync_lock_test_and_set(&c->lock, 1);
+}
+
+static __always_inline int lock(struct conn *c)
+{
+	for (int i = 0; i < 512; i++)
+		if (try_lock(c))
+			return 1;
+	__sync_fetch_and_add(&contended, 1);
+	return 0;
+}
+
+static __always_inline void unlock(struct conn *c)
+{
+	__sync_lock_test_and_set(&c->lock, 0);
+}
+
+#include "capture.h"
+
+/* the socket of a connection */
+
+struct inode___tls {
+	unsigned short i_mode;
+} KERNEL;
+
+struct file___tls {
+	struct inode___tls *f_inode;
+	void *private_data;
+} KERNEL;
+
+static __always_inline struct sock *sock_of(int fd)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
+	struct file___tls *file = NULL;
+	struct socket *socket;
+	struct file **files;
+
+	if (fd < 0 || fd >= BPF_CORE_READ(table, max_fds))
+		return NULL;
+	files = BPF_CORE_READ(table, fd);
+	if (bpf_probe_read_kernel(&file, sizeof(file), files + fd) || !file)
+		return NULL;
+	if ((BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
+		return NULL;
+	socket = BPF_CORE_READ(file, private_data);
+	return BPF_CORE_READ(socket, sk);
+}
+
+static __always_inline void adopt_sock(struct conn *c, struct sock *sk)
+{
+	struct exchange *x = &c->x;
+
+	x->family = READ(sk, __sk_common.skc_family);
+	if (x->family != AF_INET && x->family != AF_INET6)
+		return;
+	x->netns = netns_of(sk);
+	x->cookie = READ(sk, __sk_common.skc_cookie.counter);
+	inet_addresses(x, sk);
+}
+
+static __always_inline void adopt_ident(struct conn *c, struct ident *id)
+{
+	struct exchange *x = &c->x;
+
+	x->family = id->family;
+	x->netns = id->netns;
+	x->cookie = id->cookie;
+	x->lport = id->lport;
+	x->rport = id->rport;
+	x->role = id->role;
+	__builtin_memcpy(x->laddr, id->laddr, sizeof(x->laddr));
+	__builtin_memcpy(x->raddr, id->raddr, sizeof(x->raddr));
+	if (!id->joined)
+		x->flags &= ~JOINED;
+}
+
+/* connections */
+
+static __always_inline struct conn *known(struct secret *at)
+{
+	struct conn *c = bpf_map_lookup_elem(&conns, at), *zero;
+	__u32 none = 0;
+
+	if (c)
+		return c;
+	if (!(observed(at->tgid, 0) & ON))
+		return NULL;
+	zero = bpf_map_lookup_elem(&blank, &none);
+	if (!zero)
+		return NULL;
+	bpf_map_update_elem(&conns, at, zero, BPF_NOEXIST);
+	c = bpf_map_lookup_elem(&conns, at);
+	if (!c) {
+		__sync_fetch_and_add(&lost_secrets, 1);
+		return NULL;
+	}
+	c->tcp = 1; // in order, and no send is told late
+	c->x.flags = JOINED;
+	decide(c, at->tgid);
+	return c;
+}
+
+// first gives a connection what does not change about it.
+static __always_inline void first(struct conn *c, struct secret *at, struct chunk *k)
+{
+	struct exchange *x = &c->x;
+	__u32 word = 0;
+
+	if (!x->cookie)
+		x->cookie = (at->object ^ ((__u64)at->tgid << 40)) | 1ULL << 63;
+	if (!x->family)
+		x->family = AF_INET; // of nobody knows where: all addresses are 0
+	c->tuned = tunings;
+	// The preface of HTTP/2 is the beginning, whoever has not seen what came before.
+	if (k->n >= 4 && !bpf_probe_read_user(&word, sizeof(word), (void *)k->base) && word == 0x20495250)
+		x->flags &= ~JOINED;
+	if (x->role != ROLE_UNKNOWN)
+		settle_down(c);
+}
+
+// pass takes plain text through the machine.
+static __noinline int pass(struct secret *at, struct chunk *k, struct ident *id, int fd, __u32 role)
+{
+	struct conn *c = known(at);
+	struct sock *sk;
+
+	if (!c || !lock(c))
+		return 0;
+	// Who reuses an object for another connection begins anew.
+	if (id && c->x.seq && id->at >= k->now && c->x.cookie != id->cookie && !(c->x.cookie >> 63)) {
+		end(c, 0);
+		c->x.seq = 0;
+		c->x.family = 0;
+		c->x.flags = JOINED;
+	}
+	if (!c->x.family) {
+		if (id) {
+			adopt_ident(c, id);
+		} else if (fd >= 0) {
+			sk = sock_of(fd);
+			if (sk)
+				adopt_sock(c, sk);
+		}
+		if (role != ROLE_UNKNOWN)
+			c->x.role = role;
+		first(c, at, k);
+	}
+	move(c, at->tgid, k);
+	unlock(c);
+	return 0;
+}
+
+static __noinline int over(struct secret *at)
+{
+	struct conn *c = bpf_map_lookup_elem(&conns, at);
+
+	if (!c)
+		return 0;
+	if (lock(c)) {
+		if (c->on)
+			end(c, 0);
+		c->on = 0;
+		unlock(c);
+	}
+	bpf_map_delete_elem(&conns, at);
+	return 0;
+}
+
+/* OpenSSL */
+
+static __always_inline void speaks(__u32 tgid)
+{
+	__u32 none = 0, *number;
+	__u8 yes = 1;
+
+	if (bpf_map_lookup_elem(&speakers, &tgid))
+		return;
+	bpf_map_update_elem(&speakers, &tgid, &yes, BPF_ANY);
+	number = bpf_map_lookup_elem(&speech, &none);
+	if (number)
+		__sync_fetch_and_add(number, 1);
+}
+
+static __always_inline int begins(__u64 object, __u64 buffer, __u64 length, __u32 writes)
+{
+	__u64 thread = bpf_get_current_pid_tgid();
+	struct caller caller = { .who = thread, .tgid = thread >> 32, .writes = writes };
+	struct use use = { .object = object, .buffer = buffer, .length = length };
+
+	speaks(caller.tgid);
+	if (!(observed(caller.tgid, 0) & ON))
+		return 0;
+	use.start = bpf_ktime_get_ns();
+	bpf_map_update_elem(&uses, &caller, &use, BPF_ANY);
+	return 0;
+}
+
+// ends takes the result of a call: the length, or whether there is one behind a
+// pointer.
+static __always_inline int ends(__s64 result, __u32 writes, const bool behind)
+{
+	__u64 thread = bpf_get_current_pid_tgid();
+	struct caller caller = { .who = thread, .tgid = thread >> 32, .writes = writes };
+	struct use *use = bpf_map_lookup_elem(&uses, &caller);
+	struct secret at = { .tgid = caller.tgid };
+	struct chunk k = { .located = 1, .received = !writes };
+	struct ident *id;
+	__u64 n = result;
+
+	if (!use)
+		return 0;
+	at.object = use->object;
+	k.base = use->buffer;
+	// What was written may have been answered by now: it went when the call began.
+	k.now = writes ? use->start : bpf_ktime_get_ns();
+	if (behind && result == 1 && bpf_probe_read_user(&n, sizeof(n), (void *)use->length))
+		result = 0;
+	id = bpf_map_lookup_elem(&threads, &thread);
+	bpf_map_delete_elem(&uses, &caller);
+	if (result <= 0 || n > 1 << 30)
+		return 0;
+	k.n = n;
+	return pass(&at, &k, id, -1, ROLE_UNKNOWN);
+}
+
+SEC("uprobe")
+int BPF_KPROBE(ssl_read_begins, void *ssl, void *buffer)
+{
+	return begins((__u64)ssl, (__u64)buffer, 0, 0);
+}
+
+SEC("uprobe")
+int BPF_KPROBE(ssl_write_begins, void *ssl, void *buffer)
+{
+	return begins((__u64)ssl, (__u64)buffer, 0, 1);
+}
+
+SEC("uprobe")
+int BPF_KPROBE(ssl_read_ex_begins, void *ssl, void *buffer, __u64 room, void *length)
+{
+	return begins((__u64)ssl, (__u64)buffer, (__u64)length, 0);
+}
+
+SEC("uprobe")
+int BPF_KPROBE(ssl_write_ex_begins, void *ssl, void *buffer, __u64 size, void *length)
+{
+	return begins((__u64)ssl, (__u64)buffer, (__u64)length, 1);
+}
+
+SEC("uprobe")
+int ssl_read_ends(struct pt_regs *ctx)
+{
+	return ends((__s32)PT_REGS_RC(ctx), 0, false);
+}
+
+SEC("uprobe")
+int ssl_write_ends(struct pt_regs *ctx)
+{
+	return ends((__s32)PT_REGS_RC(ctx), 1, false);
+}
+
+SEC("uprobe")
+int ssl_read_ex_ends(struct pt_regs *ctx)
+{
+	return ends((__s32)PT_REGS_RC(ctx), 0, true);
+}
+
+SEC("uprobe")
+int ssl_write_ex_ends(struct pt_regs *ctx)
+{
+	return ends((__s32)PT_REGS_RC(ctx), 1, true);
+}
+
+SEC("uprobe")
+int ssl_new(struct pt_regs *ctx)
+{
+	speaks(bpf_get_current_pid_tgid() >> 32);
+	return 0;
+}
+
+SEC("uprobe")
+int BPF_KPROBE(ssl_free, void *ssl)
+{
+	struct secret at = { .object = (__u64)ssl, .tgid = bpf_get_current_pid_tgid() >> 32 };
+
+	return over(&at);
+}
+
+/* Go's crypto/tls: its own calling convention, and goroutines instead of threads. */
+
+#if defined(__TARGET_ARCH_x86)
+
+#define GO_ARG1(ctx) ((ctx)->ax)
+#define GO_ARG2(ctx) ((ctx)->bx)
+#define GO_ARG3(ctx) ((ctx)->cx)
+#define GO_G(ctx) ((ctx)->r14)
+
+// A probe on the jump that makes a function begin again with more stack: taken
+// when below or equal.
+#define AGAIN(ctx) (bpf_get_attach_cookie(ctx) && (ctx)->flags & 0x41)
+
+#elif defined(__TARGET_ARCH_arm64)
+
+#define GO_ARG1(ctx) (((struct user_pt_regs *)(ctx))->regs[0])
+#define GO_ARG2(ctx) (((struct user_pt_regs *)(ctx))->regs[1])
+#define GO_ARG3(ctx) (((struct user_pt_regs *)(ctx))->regs[2])
+#define GO_G(ctx) (((struct user_pt_regs *)(ctx))->regs[28])
+#define AGAIN(ctx) false
+
+#endif
+
+// go_socket reads the file descriptor of a tls.Conn over a net.TCPConn: its
+// first field is an interface, whose second word points to a pointer to a
+// net.netFD, which has it behind a mutex of two words.
+static __always_inline int go_socket(__u64 conn)
+{
+	__u64 tcp = 0, netfd = 0;
+	__s64 fd = -1;
+
+	if (bpf_probe_read_user(&tcp, sizeof(tcp), (void *)(conn + 8)) || bpf_probe_read_user(&netfd, sizeof(netfd), (void *)tcp))
+		return -1;
+	if (bpf_probe_read_user(&fd, sizeof(fd), (void *)(netfd + 16)) || fd < 0 || fd > 1 << 20)
+		return -1;
+	return fd;
+}
+
+// go_role reads isClient, which follows the interface.
+static __always_inline __u32 go_role(__u64 conn)
+{
+	__u8 client = 0;
+
+	if (bpf_probe_read_user(&client, sizeof(client), (void *)(conn + 16)) || client > 1)
+		return ROLE_UNKNOWN;
+	return client ? ROLE_CLIENT : ROLE_SERVER;
+}
+
+static __always_inline int go_pass(__u64 object, __u64 buffer, __u64 n, bool received)
+{
+	struct secret at = { .object = object, .tgid = bpf_get_current_pid_tgid() >> 32 };
+	struct chunk k = { .located = 1, .received = received, .base = buffer, .n = n };
+	struct conn *c = bpf_map_lookup_elem(&conns, &at);
+	int fd = -1;
+
+	if (!n || n > 1 << 30)
+		return 0;
+	k.now = bpf_ktime_get_ns();
+	if (!c)
+		fd = go_socket(object);
+	return pass(&at, &k, NULL, fd, c ? ROLE_UNKNOWN : go_role(object));
+}
+
+SEC("uprobe")
+int go_read_begins(struct pt_regs *ctx)
+{
+	struct caller caller = { .who = GO_G(ctx), .tgid = bpf_get_current_pid_tgid() >> 32 };
+	struct use use = { .object = GO_ARG1(ctx), .buffer = GO_ARG2(ctx) };
+
+	if (!(observed(caller.tgid, 0) & ON))
+		return 0;
+	bpf_map_update_elem(&uses, &caller, &use, BPF_ANY);
+	return 0;
+}
+
+SEC("uprobe")
+int go_read_ends(struct pt_regs *ctx)
+{
+	struct caller caller = { .who = GO_G(ctx), .tgid = bpf_get_current_pid_tgid() >> 32 };
+	struct use *use = bpf_map_lookup_elem(&uses, &caller), copy;
+	__s64 n = GO_ARG1(ctx);
+
+	if (!use)
+		return 0;
+	copy = *use;
+	bpf_map_delete_elem(&uses, &caller);
+	if (n <= 0)
+		return 0;
+	return go_pass(copy.object, copy.buffer, n, true);
+}
+
+SEC("uprobe")
+int go_write_begins(struct pt_regs *ctx)
+{
+	if (AGAIN(ctx))
+		return 0;
+	return go_pass(GO_ARG1(ctx), GO_ARG2(ctx), GO_ARG3(ctx), false);
+}
+
+SEC("uprobe")
+int go_close_begins(struct pt_regs *ctx)
+{
+	struct secret at = { .object = GO_ARG1(ctx), .tgid = bpf_get_current_pid_tgid() >> 32 };
+
+	if (AGAIN(ctx))
+		return 0;
+	return over(&at);
+}
+
+/* the sweep */
+
+// Ships responses that seem to be over and tells what is still open.
+SEC("iter/bpf_map_elem")
+int sweep(struct bpf_iter__bpf_map_elem *ctx)
+{
+	struct secret *key = ctx->key, at;
+	struct open o = {};
+	struct conn *c;
+
+	if (!key)
+		return 0;
+	at = *key;
+	c = bpf_map_lookup_elem(&conns, &at);
+	if (!c || !c->on || c->state == IDLE || !try_lock(c))
+		return 0;
+	swept(c, &o);
+	unlock(c);
+	if (o.cookie)
+		bpf_seq_write(ctx->meta->seq, &o, sizeof(o));
+	return 0;
+}

@@ -1,0 +1,194 @@
+package requests
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/cilium/ebpf"
+
+	"vitals/core"
+	"vitals/probes/kern"
+	"vitals/probes/tls"
+)
+
+// KindTLS is the name of the instrumentation of TLS libraries.
+const KindTLS = "tls"
+
+// NeedsTLS is what it cannot do without.
+func NeedsTLS() kern.Needs {
+	return kern.Needs{Since: kern.Version{Major: 5, Minor: 15}, Iterators: []string{"bpf_map_elem"}, Helpers: []string{"get_attach_cookie"}}
+}
+
+// SpecTLS describes the probe of TLS libraries as a unit.
+func SpecTLS(env kern.Env) core.Spec {
+	return core.Spec{
+		ID:          "instrumentation/" + KindTLS,
+		Class:       core.ClassInstrumentation,
+		Kind:        KindTLS,
+		Title:       "TLS",
+		Help:        "Reads the requests inside TLS connections where OpenSSL or Go encrypts them; costs some microseconds of CPU a request",
+		Fingerprint: KindTLS,
+		Make:        func() (core.Unit, error) { return &secrets{probe: probe{env: env, tls: true}}, nil },
+		Default:     true,
+		PerProcess:  true,
+	}
+}
+
+// secrets is the unit that reads plain text where libraries take and give it. It
+// has the machine of the requests probe, fed by probes in files instead of hooks
+// on sockets.
+type secrets struct {
+	probe
+	objs secretObjects
+
+	mu    sync.Mutex
+	files map[tls.Identity]*probed
+	blind map[core.ProcKey]string
+	fails []error
+}
+
+// closer detaches the probes of one file.
+type closer = io.Closer
+
+// probed is a file with probes of ours.
+type probed struct {
+	target tls.Target
+	links  closer // nil when it could not be probed
+	err    error
+	users  map[core.ProcKey]bool // processes that were seen to use it
+	keep   bool                  // whoever uses it
+}
+
+// maxFiles is how many files are probed at most.
+const maxFiles = 512
+
+var (
+	_ core.Unit      = (*secrets)(nil)
+	_ core.Selective = (*secrets)(nil)
+	_ core.Costed    = (*secrets)(nil)
+	_ core.Checker   = (*secrets)(nil)
+)
+
+// Attach implements core.Unit. The libraries of the system are probed now, what
+// processes bring along while it serves.
+func (s *secrets) Attach(ctx context.Context) (core.Parts, error) {
+	att := kern.NewAttachment("instrumentation/"+KindTLS, &s.env)
+	if err := s.attachSecrets(att); err != nil {
+		return nil, errors.Join(err, att.Close(ctx))
+	}
+	s.probe.mu.Lock()
+	s.att = att
+	s.selected = selection{side: s.side}
+	s.probe.mu.Unlock()
+	s.mu.Lock()
+	s.files, s.blind, s.fails = make(map[tls.Identity]*probed), make(map[core.ProcKey]string), nil
+	s.mu.Unlock()
+	targets, err := tls.System()
+	if err != nil {
+		s.failed(err)
+	}
+	for _, t := range targets {
+		s.use(att, t, core.ProcKey{})
+	}
+	return s.parts(), nil
+}
+
+func (s *secrets) attachSecrets(att *kern.Attachment) error {
+	if err := att.Require(NeedsTLS()); err != nil {
+		return err
+	}
+	spec, err := loadSecret()
+	if err != nil {
+		return fmt.Errorf("read the TLS programs: %w", err)
+	}
+	if err := s.size(spec); err != nil {
+		return err
+	}
+	kern.PrepareUprobes(spec)
+	if err := att.Share(spec, s.env.Shared, "threads", "speakers", "speech"); err != nil {
+		return err
+	}
+	s.objs = secretObjects{}
+	if err := att.Load(spec, &s.objs); err != nil {
+		return err
+	}
+	s.side = s.objs.side()
+	if s.ring, err = att.Ring(s.side.ring); err != nil {
+		return err
+	}
+	if s.sweep, err = att.Iterator(s.side.sweep, s.side.sweepOver, s.side.conns); err != nil {
+		return err
+	}
+	for _, h := range s.side.hooks {
+		if err := att.Tracepoint(h.prog, h.tracepoint); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (o *secretObjects) side() *side {
+	return &side{
+		Closer: o,
+		ring:   o.Ring, conns: o.Conns, exceptions: o.Exceptions, tuned: o.Tuned, places: o.Places, datagrams: o.Datagrams, troubles: o.Troubles,
+		observeDefault: o.ObserveDefault, defaultSince: o.DefaultSince, exceptionsUsed: o.ExceptionsUsed, generation: o.Generation, tunings: o.Tunings,
+		final: o.Final, sleeping: o.Sleeping, dirty: o.Dirty,
+		lostExchanges: o.LostExchanges, lostChunks: o.LostChunks, lostAmendments: o.LostAmendments, unpaired: o.UnpairedChunks, contended: o.Contended,
+		sweep: o.Sweep, sweepOver: "bpf_map_elem",
+		hooks: []hook{
+			{o.Forked, "sched_process_fork"},
+			{o.Executed, "sched_process_exec"},
+			{o.Exited, "sched_process_exit"},
+		},
+	}
+}
+
+// Serve implements core.Unit.
+func (s *secrets) Serve(ctx context.Context, ready func()) error {
+	s.probe.mu.Lock()
+	att := s.att
+	s.probe.mu.Unlock()
+	if att == nil {
+		return errors.New("serve tls: not attached")
+	}
+	ctx, stop := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() { s.watch(ctx, att) })
+	err := s.probe.Serve(ctx, ready)
+	stop()
+	watching.Wait()
+	return err
+}
+
+// program gives the program for a probe.
+func (s *secrets) program(p *tls.Probe) *ebpf.Program {
+	switch p.Role {
+	case tls.Read:
+		return pick(p.Exit, s.objs.SslReadEnds, s.objs.SslReadBegins)
+	case tls.Write:
+		return pick(p.Exit, s.objs.SslWriteEnds, s.objs.SslWriteBegins)
+	case tls.ReadEx:
+		return pick(p.Exit, s.objs.SslReadExEnds, s.objs.SslReadExBegins)
+	case tls.WriteEx:
+		return pick(p.Exit, s.objs.SslWriteExEnds, s.objs.SslWriteExBegins)
+	case tls.New:
+		return s.objs.SslNew
+	case tls.Free:
+		return s.objs.SslFree
+	case tls.GoRead:
+		return pick(p.Exit, s.objs.GoReadEnds, s.objs.GoReadBegins)
+	case tls.GoWrite:
+		return s.objs.GoWriteBegins
+	}
+	return s.objs.GoCloseBegins
+}
+
+func pick(exit bool, ends, begins *ebpf.Program) *ebpf.Program {
+	if exit {
+		return ends
+	}
+	return begins
+}

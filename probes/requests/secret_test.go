@@ -1,0 +1,252 @@
+package requests
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"vitals/core"
+	"vitals/probes/kern"
+)
+
+// serveTLS is the helper process that answers HTTPS with Go's own library.
+func serveTLS(addr string) {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	fmt.Println(l.Addr())
+	dir := os.Getenv("VITALS_TEST_CERT")
+	go http.ServeTLS(l, http.HandlerFunc(answer), dir+"/cert.pem", dir+"/key.pem")
+	io.Copy(io.Discard, os.Stdin)
+}
+
+// certificate makes a key pair for 127.0.0.1 and returns its folder.
+func certificate(t testing.TB) string {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "vitals test"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign}
+	der, err := x509.CreateCertificate(rand.Reader, c, c, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for name, block := range map[string]*pem.Block{"cert.pem": {Type: "CERTIFICATE", Bytes: der}, "key.pem": {Type: "PRIVATE KEY", Bytes: private}} {
+		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// attachTLS starts the probe of TLS libraries, observing everybody.
+func attachTLS(t testing.TB, s *sink, news *kern.Newcomers, shared *kern.Shared) *secrets {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("needs root")
+	}
+	unit, err := SpecTLS(kern.Env{Sink: s, RequestsRing: roomy, Log: quiet(), Newcomers: news, Shared: shared}).Make()
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := unit.(*secrets)
+	parts, err := u.Attach(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, err := range parts {
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ready, done := make(chan struct{}), make(chan error, 1)
+	go func() { done <- u.Serve(ctx, func() { close(ready) }) }()
+	<-ready
+	if err := u.Select(core.Selection{Default: true}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if err := u.Detach(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return u
+}
+
+// probes reports whether the program of a process is probed.
+func (s *secrets) probes(pid int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range s.files {
+		for u := range f.users {
+			if int(u.PID) == pid && f.links != nil {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within 10 s: %s", what)
+		}
+	}
+}
+
+// A Go server over TLS: HTTP/1 and HTTP/2, every request with route and status.
+func TestGoServerOverTLS(t *testing.T) {
+	dir := certificate(t)
+	t.Setenv("VITALS_TEST_CERT", dir)
+	server, addr := start(t, "serve-tls", "127.0.0.1:0")
+	s := newSink()
+	u := attachTLS(t, s, nil, nil)
+	eventually(t, "the server is probed", func() bool { return u.probes(server.Process.Pid) })
+	for _, http2 := range []bool{false, true} {
+		before := s.of(server.key)
+		fetchTLS(t, addr, http2, 400)
+		settle()
+		got := s.of(server.key)
+		for k, n := range before {
+			got[k] -= n
+		}
+		same(t, fmt.Sprintf("http2 %v", http2), got, map[string]uint64{"server GET /users/{id} 200": 200, "server GET /busy 503": 100, "server GET /nope 404": 100})
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.seen {
+		if !r.TLS || r.Duration <= 0 || r.Duration > 5*time.Second {
+			t.Fatalf("TLS %v, duration %v", r.TLS, r.Duration)
+		}
+	}
+}
+
+// fetchTLS asks for three routes over and over, from four connections or one.
+func fetchTLS(t testing.TB, addr string, http2 bool, n int) {
+	t.Helper()
+	tr := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: http2, MaxIdleConnsPerHost: 8}
+	if !http2 {
+		tr.TLSNextProto = map[string]func(string, *tls.Conn) http.RoundTripper{}
+	}
+	defer tr.CloseIdleConnections()
+	client := &http.Client{Transport: tr}
+	paths := []string{"/users/7", "/busy", "/users/abc123def456", "/nope"}
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				path := paths[i%len(paths)]
+				if i%len(paths) == 2 {
+					path = fmt.Sprintf("/users/%d", i)
+				}
+				resp, err := client.Get("https://" + addr + path)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				io.Copy(io.Discard, resp.Body)
+				resp.Body.Close()
+				if want := map[bool]int{true: 2, false: 1}[http2]; resp.ProtoMajor != want {
+					t.Errorf("HTTP/%d", resp.ProtoMajor)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// OpenSSL as a server in Python and as a client in curl, which begins and ends
+// while it is watched.
+func TestOpenSSLServersAndClients(t *testing.T) {
+	for _, tool := range []string{"python3", "curl"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Fatalf("%s is needed", tool)
+		}
+	}
+	dir := certificate(t)
+	s := newSink()
+	news, shared := &kern.Newcomers{}, &kern.Shared{}
+	attachTLS(t, s, news, shared)
+	code := `
+import http.server, ssl, sys
+class H(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        self.send_response(200 if self.path.startswith("/users") else 404)
+        self.send_header("Content-Length", "3"); self.end_headers(); self.wfile.write(b"ok\n")
+    def log_message(self, *a): pass
+s = http.server.ThreadingHTTPServer(("127.0.0.1", 0), H)
+c = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER); c.load_cert_chain(sys.argv[1]+"/cert.pem", sys.argv[1]+"/key.pem")
+s.socket = c.wrap_socket(s.socket, server_side=True)
+print(s.server_address[1], flush=True)
+s.serve_forever()
+`
+	py := exec.Command("python3", "-c", code, dir)
+	out, _ := py.StdoutPipe()
+	if err := py.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { py.Process.Kill(); py.Wait() })
+	var port int
+	if _, err := fmt.Fscan(out, &port); err != nil {
+		t.Fatal(err)
+	}
+	news.Came(&core.Process{ProcKey: keyOf(t, py.Process.Pid)})
+	url := fmt.Sprintf("https://127.0.0.1:%d", port)
+	if msg, err := exec.Command("curl", "-sk", url+"/users/[1-50]", url+"/nope").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, msg)
+	}
+	settle()
+	same(t, "python", s.of(keyOf(t, py.Process.Pid)), map[string]uint64{"server GET /users/{id} 200": 50, "server GET /nope 404": 1})
+	client := map[string]uint64{}
+	s.mu.Lock()
+	for proc, counts := range s.counts {
+		if proc.PID != int32(py.Process.Pid) {
+			for k, n := range counts {
+				if strings.Contains(k, "/users/") || strings.Contains(k, "/nope") {
+					client[k] += n
+				}
+			}
+		}
+	}
+	s.mu.Unlock()
+	same(t, "curl", client, map[string]uint64{"client GET /users/{id} 200": 50, "client GET /nope 404": 1})
+}
+
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
