@@ -27,6 +27,9 @@ type Calls struct {
 	Client, Server Input // what the two said
 
 	queue Queue[Call]
+	// closing says that the answer to the oldest is known to its end, of which
+	// bytes are still to come.
+	closing bool
 	// late counts the answers that may still come of what Flush has told.
 	late int
 }
@@ -51,9 +54,15 @@ func (c *Calls) Newest() *Call { return c.queue.Newest() }
 // Len is how many requests wait.
 func (c *Calls) Len() int { return c.queue.Len() }
 
-// Done tells the oldest request, whose answer ended. Without one, the answer is
-// counted as unpaired.
+// Done tells the oldest request, whose answer ended: at once, or with Settle
+// when bytes of it are still to be skipped. Without one, the answer is counted
+// as unpaired.
 func (c *Calls) Done(end int64, out *wire.Out) {
+	if c.Server.Pending() > 0 && c.queue.Oldest() != nil {
+		c.closing = true
+		return
+	}
+	c.closing = false
 	call, held, ok := c.pop()
 	switch {
 	case held:
@@ -66,6 +75,14 @@ func (c *Calls) Done(end int64, out *wire.Out) {
 	}
 }
 
+// Settle tells the request whose answer ends with the bytes that Server skipped
+// when it took this span.
+func (c *Calls) Settle(s *wire.Span, out *wire.Out) {
+	if c.closing && c.Server.Pending() == 0 {
+		c.Done(s.Last, out)
+	}
+}
+
 // Full reports that Ask has no room.
 func (c *Calls) Full() bool { return c.queue.over > 0 || c.queue.n >= MaxCalls }
 
@@ -73,7 +90,10 @@ func (c *Calls) Full() bool { return c.queue.over > 0 || c.queue.n >= MaxCalls }
 func (c *Calls) Refused() int { return c.queue.over }
 
 // Clear forgets everything that waits.
-func (c *Calls) Clear() { c.queue.Clear() }
+func (c *Calls) Clear() {
+	c.queue.Clear()
+	c.closing = false
+}
 
 // pop takes the oldest away. Its size is what went by, which is less than was
 // announced when the rest of it never came.
@@ -87,6 +107,7 @@ func (c *Calls) pop() (call Call, held, ok bool) {
 
 // broken takes what never came from the answer that was announced.
 func (c *Calls) broken() {
+	c.closing = false
 	if oldest := c.queue.Oldest(); oldest != nil {
 		oldest.Answered = max(oldest.Answered-c.Server.Pending(), 0)
 	}
@@ -108,6 +129,7 @@ func (c *Calls) Drop() (Call, bool) {
 // its outcome is known.
 func (c *Calls) Flush(end int64, known bool, out *wire.Out) {
 	alone := c.queue.Len() == 1 && known
+	c.closing = false
 	for c.queue.Len() > 0 {
 		call, held, _ := c.pop()
 		if !held {

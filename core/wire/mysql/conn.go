@@ -70,6 +70,9 @@ func (c *conn) Feed(s *wire.Span, out *wire.Out) {
 		c.calls.Asking()
 	}
 	in.Begin(s)
+	if s.From == wire.Server {
+		c.calls.Settle(s, out)
+	}
 	if in.Lost() {
 		if c.boundary(s, in.Rest()) {
 			in.Found()

@@ -64,6 +64,9 @@ func (c *conn) Feed(s *wire.Span, out *wire.Out) {
 		c.calls.Asking()
 	}
 	in.Begin(s)
+	if s.From == wire.Server {
+		c.calls.Settle(s, out)
+	}
 	if in.Lost() {
 		if boundary(s.From, in.Rest(), s.Size) {
 			in.Found()

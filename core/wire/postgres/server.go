@@ -39,6 +39,8 @@ func (c *conn) fromServer(s *wire.Span, out *wire.Out) bool {
 		if want = int(min(size, maxNotification)); int64(want) < size {
 			return c.bad(in, out)
 		}
+	case 'Z':
+		want = 6
 	case 'C', 'S', 'R':
 		want = int(min(size, 5+40))
 	}
@@ -187,7 +189,7 @@ func (c *conn) ready(last int64, out *wire.Out) {
 		c.state = stateReady
 	}
 	c.awaited = max(c.awaited-1, 0)
-	for {
+	for range c.calls.Len() {
 		oldest := c.calls.Oldest()
 		if oldest == nil {
 			break
