@@ -36,6 +36,7 @@ type Config struct {
 	Budget       float64 // of the machine's CPU; 0 means no budget
 	Calls        bool    // time the calls that vitals itself makes
 	Capture      bool    // keep headers and bodies; always false so far
+	Integrations Integrations
 	Limits       Limits
 	Log          Log
 }

@@ -66,6 +66,7 @@ func settings() []setting {
 		value("calls", "", "Time the calls that vitals itself makes: attach, push, scrape and the like.",
 			func(c *Config) *bool { return &c.Calls }, onOff, formatOnOff),
 		captureSetting(),
+		integrationsSetting(),
 	}
 	all = append(append(all, pushSettings()...), gatewaySettings()...)
 	return append(all, []setting{
