@@ -204,7 +204,9 @@ static __always_inline void exchange(struct conn *c, struct chunk *k)
 // move takes a chunk of a connection that is locked and known.
 static __always_inline void move(struct conn *c, __u32 tgid, struct chunk *k)
 {
-	if (c->tuned != tunings)
+	// Where chunks flow, only where a request begins: its answer must not come
+	// alone into a new mode.
+	if (c->tuned != tunings && (c->mode != BY_CHUNK || k->received == (c->x.role == ROLE_SERVER)))
 		retune(c, 0);
 	if (!settle(c, tgid, k))
 		return;
