@@ -77,8 +77,10 @@ func sample() *core.Snapshot {
 		Programs: []core.Program{{Unit: "instrumentation/requests", Name: "on_send", RunTime: 30 * time.Millisecond, Runs: 1000, Measured: 2 * time.Second, MapBytes: 4096}},
 		Kinds:    []core.KindRow{{Kind: "requests", PerProcess: true}},
 		Events:   []core.Event{{Seq: 1, At: at, Kind: core.EventExit, Proc: job.ProcKey, Service: "job", Reason: "exit 137, killed by SIGKILL"}},
-		Push:     []*core.PushRow{{Destination: "http://gw:9091", State: "ok", LastSuccess: at, Pushes: 5, Failures: 1, Bytes: 900, Series: 80, Duration: 3 * time.Millisecond}},
-		Totals:   core.Totals{Processes: 2, Server: served, Client: core.RED{Count: 1}},
+		Gateway: &core.GatewayRow{Address: "127.0.0.1:9091", Store: "memory", Groups: 1, Series: 4, Bytes: 500, Pushes: 9, Refused: 1, LastError: "a is a counter", LastFailed: at,
+			Listed: []core.GatewayGroup{{ID: "x", Labels: `{job="backup"}`, Pushed: at, Families: 2, Series: 4, Bytes: 500}}},
+		Push:   []*core.PushRow{{Destination: "http://gw:9091", Address: "http://gw:9091", Kind: "pushgateway", Unit: "destination/pushgateway", State: "ok", LastSuccess: at, Pushes: 5, Failures: 1, Bytes: 900, Series: 80, Duration: 3 * time.Millisecond}},
+		Totals: core.Totals{Processes: 2, Server: served, Client: core.RED{Count: 1}},
 	}
 }
 

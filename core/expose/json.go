@@ -60,6 +60,7 @@ type (
 		Events    []jsonEvent    `json:"events"`
 		Push      []jsonPush     `json:"push"`
 		Calls     []jsonCall     `json:"calls"`
+		Gateway   *jsonGateway   `json:"gateway"`
 	}
 	jsonHost struct {
 		Name   string `json:"name"`
@@ -246,6 +247,11 @@ type (
 		Failures    uint64 `json:"failures"`
 		Bytes       uint64 `json:"bytes"`
 		Error       string `json:"error"`
+		Kind        string `json:"kind"`
+		Address     string `json:"address"`
+		Unit        string `json:"unit"`
+		Skipped     uint64 `json:"skipped"`
+		NextAttempt moment `json:"next_attempt"`
 	}
 	jsonCall struct {
 		Op       string                  `json:"op"`
@@ -297,8 +303,10 @@ func jsonOf(s *core.Snapshot) *jsonSnapshot {
 		Events: each(s.Events, func(e core.Event) jsonEvent {
 			return jsonEvent{e.Seq, moment(e.At), e.Kind, e.Unit, e.Proc.PID, e.Service, e.From, e.To, e.Error, e.Reason}
 		}),
+		Gateway: gatewayOf(s.Gateway),
 		Push: each(s.Push, func(p *core.PushRow) jsonPush {
-			return jsonPush{p.Destination, p.State, moment(p.LastSuccess), p.Pushes, p.Failures, p.Bytes, p.LastError}
+			return jsonPush{p.Destination, p.State, moment(p.LastSuccess), p.Pushes, p.Failures, p.Bytes, p.LastError,
+				p.Kind, p.Address, p.Unit, p.Skipped, moment(p.NextAttempt)}
 		}),
 	}
 }
