@@ -85,7 +85,7 @@ func dashboard(ctx context.Context, r *cli.Options) error {
 	ctx, p.fail = context.WithCancelCause(ctx)
 	p.start(ctx)
 	err = ui.Run(ctx, ui.Config{
-		Source: p.engine, Control: control{p.supervisor, p.deletions},
+		Source: p.engine, Control: asker{control{p.supervisor, p.deletions}, p.servers},
 		Metrics: func(s *core.Snapshot) []core.MetricInfo { return expose.Catalogue(s, 50) },
 		Theme:   theme, Themes: func() []themes.Theme { return allThemes(r.Paths) },
 		SaveTheme: func(name string) error { kept.Theme = name; return save() },
@@ -254,6 +254,10 @@ func checks(dirs []string) config.Checks {
 		Rule:       discover.CheckRule,
 		Selector:   checkSelector,
 		HTTPClient: checkHTTPClient,
+
+		IntegrationKinds: integrationKinds(),
+		Integration:      checkIntegration,
+
 		Theme: func(name string) error {
 			_, err := themes.Load(name, dirs...)
 			return err

@@ -23,6 +23,7 @@ import (
 	"vitals/core/discover"
 	"vitals/core/engine"
 	"vitals/core/instance"
+	"vitals/core/integrations"
 	"vitals/core/supervisor"
 	"vitals/probes"
 	"vitals/push"
@@ -33,6 +34,7 @@ import (
 type program struct {
 	engine     *engine.Engine
 	supervisor *supervisor.Supervisor
+	servers    *integrations.Manager
 	discover   *discover.Discover
 	probes     *probes.Set
 	pushNow    bells
@@ -87,6 +89,7 @@ func newProgram(s settings) (*program, error) {
 		Host: host(s), Version: version, Tick: s.tick(),
 		Privileged: privileged(), Notice: notice(), Others: s.others,
 		Programs: func() []core.Program { return p.probes.Programs() }, Calls: p.calls.Rows,
+		Serves: func(k core.ProcKey, protocol string) { p.servers.Serves(k, protocol) },
 		Limits: engine.Limits{
 			RoutesPerProcess: s.Limits.RoutesPerProcess, SeriesPerProcess: s.Limits.SeriesPerProcess,
 			Series: s.Limits.Series, Ended: s.Limits.EndedProcesses,
@@ -97,11 +100,12 @@ func newProgram(s settings) (*program, error) {
 		Tick: s.tick(), RequestsRing: int(s.Limits.RequestsRing), Log: s.log,
 	})
 	p.engine.Kinds(kinds(p.probes.Specs()))
+	p.integrate(s)
 	specs, err := p.units(s)
 	if err != nil {
 		return nil, err
 	}
-	reporter := &reporter{Engine: p.engine, phases: &p.watched}
+	reporter := &reporter{Engine: p.engine, phases: &p.watched, servers: p.servers}
 	p.supervisor = supervisor.New(supervisor.Config{
 		Specs: specs, Toggles: &core.Toggles{Choices: s.Choices()}, Only: len(s.PIDs) > 0, Reporter: reporter, Log: s.log,
 		StatePath: s.Paths.Toggles(), Recorder: p.calls, DryRun: s.Rehearse,
@@ -109,7 +113,7 @@ func newProgram(s settings) (*program, error) {
 		Reload:  p.reload,
 	})
 	p.discover, err = discover.New(discover.Config{
-		Handler: fanOut{p.engine, p.supervisor}, Selection: selection(s.Config), PIDs: s.PIDs,
+		Handler: fanOut{p.engine, p.supervisor, p.servers}, Selection: selection(s.Config), PIDs: s.PIDs,
 		Kernel: func() bool { return p.watched.running("lifecycle") },
 		Usage:  p.engine.Usage, UsageEvery: max(s.tick(), time.Second),
 		KernelUsage: func() bool { return p.watched.running("usage") },
@@ -127,6 +131,7 @@ func (p *program) units(s settings) ([]core.Spec, error) {
 	if s.Rehearse {
 		specs = checked(specs)
 	}
+	specs = append(specs, p.servers.Specs()...)
 	if s.push {
 		pushes, err := push.NewSpecs(p.destinations(s))
 		if err != nil {
@@ -153,6 +158,7 @@ func (p *program) start(ctx context.Context) {
 	feeders := []<-chan error{
 		p.run(ctx, "supervisor", p.supervisor.Run),
 		p.run(ctx, "discovery", p.discover.Run),
+		p.run(ctx, "integrations", p.servers.Run),
 		p.run(ctx, "cost meter", p.probes.Run),
 		p.run(ctx, "failing pushes", p.tellFailing),
 	}
@@ -245,20 +251,28 @@ func selection(c config.Config) discover.Selection {
 	return s
 }
 
-// fanOut tells the engine and the supervisor of processes, in this order.
+// fanOut tells the engine, the supervisor and the manager of integrations of
+// processes, in this order.
 type fanOut struct {
 	engine     *engine.Engine
 	supervisor *supervisor.Supervisor
+	servers    *integrations.Manager
 }
 
-func (f fanOut) ProcessUp(p *core.Process) { f.engine.ProcessUp(p); f.supervisor.ProcessUp(p) }
+func (f fanOut) ProcessUp(p *core.Process) {
+	f.engine.ProcessUp(p)
+	f.supervisor.ProcessUp(p)
+	f.servers.ProcessUp(p)
+}
 func (f fanOut) ProcessChanged(p *core.Process) {
 	f.engine.ProcessChanged(p)
 	f.supervisor.ProcessChanged(p)
+	f.servers.ProcessChanged(p)
 }
 func (f fanOut) ProcessDown(k core.ProcKey, x core.Exit, at time.Time) {
 	f.engine.ProcessDown(k, x, at)
 	f.supervisor.ProcessDown(k, x, at)
+	f.servers.ProcessDown(k, x, at)
 }
 
 // reporter hands unit facts to the engine and remembers their phases, so that
@@ -266,11 +280,13 @@ func (f fanOut) ProcessDown(k core.ProcKey, x core.Exit, at time.Time) {
 type reporter struct {
 	*engine.Engine
 	*phases
+	servers *integrations.Manager
 }
 
 func (r *reporter) Unit(u core.UnitRow) {
 	r.phases.set(u)
 	r.Engine.Unit(u)
+	r.servers.Unit(u)
 }
 
 // phases is the newest phase of each unit.

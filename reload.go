@@ -51,6 +51,7 @@ func (p *program) readAgain() (says string, err error) {
 	options := *now.Options
 	options.Loaded = next
 	now.Options = &options
+	asked := p.servers.Apply(servers(now))
 	specs, err := p.units(now)
 	if err != nil {
 		return "", err
@@ -63,7 +64,7 @@ func (p *program) readAgain() (says string, err error) {
 	}
 	results := p.supervisor.Apply(specs)
 	p.newest.Store(next)
-	return outcome(was.Changed(next), results), nil
+	return outcome(was.Changed(next), together(results, asked)), nil
 }
 
 // loaded is the configuration that holds.

@@ -65,6 +65,12 @@ func (p Paths) State() string { return p.state("state.json") }
 // Toggles is where choices made from the keyboard are kept.
 func (p Paths) Toggles() string { return p.state("toggles.json") }
 
+// Integrations is where decisions about servers that were found are kept.
+func (p Paths) Integrations() string { return p.state("integrations.json") }
+
+// Logins is where logins are kept that the user asked to keep.
+func (p Paths) Logins() string { return p.state("logins.json") }
+
 func (p Paths) state(file string) string {
 	if p.StateDir == "" {
 		return ""
