@@ -94,6 +94,14 @@ func shapes(t *testing.T) {
 					}
 					return
 				}
+				for _, r := range p.seen {
+					if !core.Recognised(r.Protocol) {
+						if c.name != "not HTTP" || r.Method+r.Route != "" {
+							t.Errorf("an exchange that nobody read: %+v", r)
+						}
+						return
+					}
+				}
 				same(t, c.name, p.of(server.key), c.want)
 			})
 		})

@@ -26,17 +26,20 @@ type connection struct {
 	peer  string         // what a client's other end is called, "" until asked for
 	sni   string
 
-	seq      uint32 // of the newest record
-	joined   bool   // older than the observation
-	nameless bool   // the kernel does not know its role
-	captured Capture
-	stream   bool // transfer by transfer
-	datagram bool
-	seen     bool // counted as a connection
-	not      uint64
-	guess    *guess // while undecided
-	held     *kept  // shipped early: may be amended
-	open     Times  // generic: what has begun
+	seq       uint32 // of the newest record
+	joined    bool   // older than the observation
+	nameless  bool   // the kernel does not know its role
+	captured  Capture
+	widened   uint8  // times that it was, see widen
+	transfers uint32 // since the last review
+	gained    uint64 // requests in them
+	stream    bool   // transfer by transfer
+	datagram  bool
+	seen      bool // counted as a connection
+	not       uint64
+	guess     *guess // while undecided
+	held      *kept  // shipped early: may be amended
+	open      Times  // generic: what has begun
 }
 
 // table finds connections by cookie and forgets the longest unused ones.

@@ -1,0 +1,276 @@
+// Package truth compares what the requests probe counts with what real servers
+// and their load tools count.
+package truth
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"vitals/core"
+	"vitals/probes/kern"
+	"vitals/probes/requests"
+)
+
+// lab is the probe with a sink that adds up.
+type lab struct {
+	t      testing.TB
+	unit   core.Unit
+	cancel context.CancelFunc
+	done   chan error
+
+	mu    sync.Mutex
+	rows  map[string]uint64 // "role protocol method code error" -> count
+	seen  []core.Request    // the first of them
+	cover core.Coverage
+	lost  map[string]uint64
+}
+
+// roomy is a ring in which nothing is lost on a busy machine.
+const roomy = 32 << 20
+
+// watch attaches the probe to processes and their children to come.
+func watch(t testing.TB, ring int, who ...core.ProcKey) *lab {
+	t.Helper()
+	l := &lab{t: t, done: make(chan error, 1), rows: map[string]uint64{}, lost: map[string]uint64{}}
+	unit, err := requests.Spec(kern.Env{Sink: l, RequestsRing: ring}).Make()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.unit = unit
+	if _, err := unit.Attach(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	l.cancel = cancel
+	ready := make(chan struct{})
+	go func() { l.done <- unit.Serve(ctx, func() { close(ready) }) }()
+	<-ready
+	set := map[core.ProcKey]bool{}
+	for _, k := range who {
+		set[k] = true
+	}
+	if err := unit.(core.Selective).Select(core.Selection{Set: set}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.stop)
+	return l
+}
+
+// stop takes the last records in and detaches.
+func (l *lab) stop() {
+	if l.cancel == nil {
+		return
+	}
+	l.cancel()
+	l.cancel = nil
+	if err := <-l.done; err != nil {
+		l.t.Error(err)
+	}
+	if err := l.unit.Detach(context.Background()); err != nil {
+		l.t.Error(err)
+	}
+}
+
+func (l *lab) Requests(list []core.Request) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range list {
+		r := &list[i]
+		l.rows[fmt.Sprintf("%s %s %s %s %s", r.Role, r.Protocol, r.Method, r.Code, r.Error)] += uint64(max(r.Count, 1))
+	}
+	if len(l.seen) < 300000 {
+		l.seen = append(l.seen, list...)
+	}
+}
+func (l *lab) Samples([]core.Sample)    {}
+func (l *lab) Usage([]core.Usage)       {}
+func (l *lab) InFlight([]core.InFlight) {}
+func (l *lab) Lost(stage, reason string, n uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lost[stage+"/"+reason] += n
+}
+func (l *lab) Coverage(list []core.Coverage) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range list {
+		l.cover.Add(&list[i])
+	}
+}
+
+// count sums the rows for which keep is true.
+func (l *lab) count(keep func(words []string) bool) (n uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for key, c := range l.rows {
+		if keep(strings.Split(key, " ")) {
+			n += c
+		}
+	}
+	return n
+}
+
+// forget begins to count anew.
+func (l *lab) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	clear(l.rows)
+	l.seen, l.cover = nil, core.Coverage{}
+}
+
+// report tells everything when a test has failed.
+func (l *lab) report() {
+	if l.t.Failed() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.t.Logf("rows %v\ncoverage %+v\nlost %v", l.rows, l.cover, l.lost)
+	}
+}
+
+// nothingLost fails the test when something was, which would explain the rest.
+func (l *lab) nothingLost() {
+	l.t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for what, n := range l.lost {
+		l.t.Errorf("lost %d at %s", n, what)
+	}
+}
+
+// server is a real one in a folder of its own.
+type server struct {
+	*exec.Cmd
+	t    testing.TB
+	dir  string
+	port int
+	key  core.ProcKey
+}
+
+func needRoot(t testing.TB) {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("needs root")
+	}
+}
+
+// freePort is a port that nobody listened on a moment ago.
+func freePort(t testing.TB) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// room is a folder that a user owns and can reach.
+func room(t testing.TB, owner string) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/tmp", "vitals-truth-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if owner == "" {
+		return dir
+	}
+	u, err := user.Lookup(owner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	uid, _ := strconv.Atoi(u.Uid)
+	gid, _ := strconv.Atoi(u.Gid)
+	if err := os.Chown(dir, uid, gid); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// as makes a command of another user.
+func as(owner, dir, name string, args ...string) *exec.Cmd {
+	if owner != "" {
+		args = append([]string{"--reuid", owner, "--regid", owner, "--init-groups", name}, args...)
+		name = "setpriv"
+	}
+	cmd := exec.Command(name, args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "HOME="+dir, "LC_ALL=C.UTF-8")
+	return cmd
+}
+
+// start runs a server and waits until its port answers.
+func start(t testing.TB, cmd *exec.Cmd, port int) *server {
+	t.Helper()
+	s := &server{Cmd: cmd, t: t, dir: cmd.Dir, port: port}
+	log, err := os.Create(filepath.Join(cmd.Dir, "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Signal(syscall.SIGTERM)
+		timer := time.AfterFunc(5*time.Second, func() { cmd.Process.Kill() })
+		cmd.Wait()
+		timer.Stop()
+		log.Close()
+		if t.Failed() {
+			text, _ := os.ReadFile(log.Name())
+			t.Logf("log of %s:\n%s", cmd.Path, text[max(0, len(text)-2000):])
+		}
+	})
+	for range 200 {
+		if c, err := net.Dial("tcp", s.addr()); err == nil {
+			c.Close()
+			s.key = keyOf(t, cmd.Process.Pid)
+			return s
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Fatalf("%s does not listen on port %d", cmd.Path, port)
+	return nil
+}
+
+func (s *server) addr() string { return fmt.Sprintf("127.0.0.1:%d", s.port) }
+
+func keyOf(t testing.TB, pid int) core.ProcKey {
+	t.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+2:]))
+	birth, err := strconv.ParseUint(fields[19], 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return core.ProcKey{PID: int32(pid), Birth: birth}
+}
+
+// run runs a command and gives its output.
+func run(t testing.TB, cmd *exec.Cmd) string {
+	t.Helper()
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", strings.Join(cmd.Args, " "), err, out)
+	}
+	return string(out)
+}
+
+// settle waits until the last exchanges have been swept.
+func settle() { time.Sleep(900 * time.Millisecond) }
