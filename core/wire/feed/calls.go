@@ -14,6 +14,7 @@ type Call struct {
 	Start, First   int64
 	Asked          int64
 	Answered       int64
+	Items, Found   int64 // how many were asked for, and given, where requests have many
 	Left           int64 // how many parts of the answer are still to come, for the parser
 	Kind           uint8 // for the parser
 	Failed         bool
@@ -206,7 +207,7 @@ func exchange(c *Call, end int64) wire.Exchange {
 		Method: c.Method, Target: c.Target, Code: c.Code, Status: c.Status,
 		FailedServer: c.Failed, FailedClient: c.Failed,
 		Start: c.Start, First: c.First, End: end,
-		Asked: c.Asked, Answered: c.Answered,
+		Asked: c.Asked, Answered: c.Answered, MessagesAsked: c.Items, MessagesAnswered: c.Found,
 		Stream: c.Stream, Partial: c.Partial,
 	}
 }

@@ -6,10 +6,12 @@ import (
 	"vitals/core/wire/dns"
 	"vitals/core/wire/http1"
 	"vitals/core/wire/http2"
+	"vitals/core/wire/memcached"
 	"vitals/core/wire/mysql"
 	"vitals/core/wire/postgres"
 	"vitals/core/wire/redis"
 	"vitals/core/wire/tls"
+	"vitals/core/wire/websocket"
 )
 
 // List is all protocols, the surest signatures first. A new one is a folder
@@ -20,9 +22,11 @@ func List() []*wire.Protocol {
 		&http2.Protocol,
 		&dns.UDP,
 		&dns.TCP,
+		&memcached.Protocol,
 		&mysql.Protocol,
 		&postgres.Protocol,
 		&redis.Protocol,
 		&tls.Protocol,
+		&websocket.Protocol,
 	}
 }
