@@ -190,7 +190,7 @@ func sniffServer(b []byte, size int64) wire.Verdict {
 	switch {
 	case n == 0:
 		return wire.No
-	case b[0] == 'E' && len(b) > 7 && b[5] == 'S' && isText(b[6:8]), len(b) >= 9 && b[0] == 'R' && b[5] == 0 && b[6] == 0:
+	case b[0] == 'E' && b[1] == 0 && b[2] == 0 && len(b) > 7 && b[5] == 'S' && isText(b[6:8]), len(b) >= 9 && b[0] == 'R' && b[5] == 0 && b[6] == 0:
 		return wire.Likely
 	case n >= 2 && whole && last == 'Z':
 		return wire.Sure
