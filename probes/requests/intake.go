@@ -14,6 +14,7 @@ const (
 	kindExchange = 0
 	kindChunk    = 1
 	kindEnd      = 2
+	kindStir     = 3
 	kindHead     = 4
 
 	roleUnknown = 0
@@ -62,7 +63,7 @@ func (p *intake) take(raw []byte) {
 		p.turns.part(x.Cookie, x.Seq, (x.Flags&flagReceived != 0) == (x.Role == roleServer), x.First, tail[:min(int(x.RequestLen), len(tail))])
 		return
 	default:
-		return // a wake-up
+		return // kindStir
 	}
 	if len(tail) < int(x.Room) {
 		p.sink.Lost("ring", "malformed", 1)

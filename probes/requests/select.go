@@ -16,7 +16,7 @@ type selection struct {
 	side       *side
 	byDefault  bool
 	generation uint32
-	since      uint32 // the generation of byDefault
+	since      uint32              // the generation of byDefault
 	exceptions map[int32]exception // by pid
 }
 
