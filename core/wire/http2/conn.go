@@ -130,8 +130,7 @@ func (c *conn) resync(d *side, s *wire.Span) bool {
 		d.lost, d.preface = false, 0
 		return true
 	}
-	frames, stuck := chain(b, s.Size)
-	if stuck || frames == 0 {
+	if frames, end := chain(b); frames == 0 || end < 0 {
 		return false
 	}
 	d.lost = false

@@ -77,14 +77,14 @@ var usual = [...]uint8{
 // when nothing else says that one begins here.
 func (f frame) likely() bool {
 	return f.possible() && f.typ <= typeContinuation && f.flags&^usual[f.typ] == 0 && f.length <= 1<<14 &&
-		(f.stream == 0 || f.stream&1 == 1) && f.stream < 1<<28
+		(f.stream == 0 || f.stream&1 == 1) && f.stream < 1<<24 && (f.typ != typeHeaders || f.length > 0)
 }
 
 // preface is what a client sends first.
 const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 // Sniff knows the preface of a client. Without it, in the middle of a connection
-// and of servers, it takes several frames in a row for likely.
+// and of servers, it takes several whole frames in a row for likely.
 func Sniff(from wire.Side, data []byte, size int64) wire.Verdict {
 	if from == wire.Client && len(data) > 0 && data[0] == 'P' {
 		switch n := min(len(data), len(preface)); {
@@ -95,27 +95,26 @@ func Sniff(from wire.Side, data []byte, size int64) wire.Verdict {
 		}
 		return wire.Maybe
 	}
-	frames, stuck := chain(data, size)
+	frames, end := chain(data)
 	switch {
-	case stuck || frames == 0:
+	case end < 0 || frames == 0:
 		return wire.No
-	case frames > 1:
+	case frames > 1 && end == size:
 		return wire.Likely
 	}
 	return wire.Maybe
 }
 
-// chain counts the heads of frames in data that follow each other; stuck says
-// that there is something else.
-func chain(data []byte, size int64) (frames int, stuck bool) {
-	at := int64(0)
-	for at+frameHead <= int64(len(data)) {
-		f := parseFrame(data[at:])
+// chain counts the heads of frames in data that follow each other and gives where
+// the last of them ends, -1 when there is something else.
+func chain(data []byte) (frames int, end int64) {
+	for end+frameHead <= int64(len(data)) {
+		f := parseFrame(data[end:])
 		if !f.likely() {
-			return frames, true
+			return frames, -1
 		}
 		frames++
-		at += frameHead + int64(f.length)
+		end += frameHead + int64(f.length)
 	}
-	return frames, false
+	return frames, end
 }
