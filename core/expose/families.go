@@ -30,7 +30,7 @@ func (o Options) Families(s *core.Snapshot) []*dto.MetricFamily {
 	f.pushes(s)
 	f.calls(s)
 	f.units(s)
-	return f.sorted()
+	return Merge(append([][]*dto.MetricFamily{f.sorted()}, integrations(s)...)...)
 }
 
 // family finds or makes a family; nil when the name is taken by another type.

@@ -45,22 +45,23 @@ func (l level) MarshalJSON() ([]byte, error) {
 // The stable interface. Add fields freely, never change one's meaning.
 type (
 	jsonSnapshot struct {
-		Version   int            `json:"version"`
-		Seq       uint64         `json:"seq"`
-		At        moment         `json:"at"`
-		Window    number         `json:"window_seconds"`
-		Host      jsonHost       `json:"host"`
-		Self      jsonSelf       `json:"self"`
-		Processes []jsonProcess  `json:"processes"`
-		Services  []jsonService  `json:"services"`
-		Requests  []jsonRequest  `json:"requests"`
-		Edges     []jsonEdge     `json:"edges"`
-		Exemplars []jsonExemplar `json:"exemplars"`
-		Units     []jsonUnit     `json:"units"`
-		Events    []jsonEvent    `json:"events"`
-		Push      []jsonPush     `json:"push"`
-		Calls     []jsonCall     `json:"calls"`
-		Gateway   *jsonGateway   `json:"gateway"`
+		Version      int               `json:"version"`
+		Seq          uint64            `json:"seq"`
+		At           moment            `json:"at"`
+		Window       number            `json:"window_seconds"`
+		Host         jsonHost          `json:"host"`
+		Self         jsonSelf          `json:"self"`
+		Processes    []jsonProcess     `json:"processes"`
+		Services     []jsonService     `json:"services"`
+		Requests     []jsonRequest     `json:"requests"`
+		Edges        []jsonEdge        `json:"edges"`
+		Exemplars    []jsonExemplar    `json:"exemplars"`
+		Units        []jsonUnit        `json:"units"`
+		Events       []jsonEvent       `json:"events"`
+		Push         []jsonPush        `json:"push"`
+		Integrations []jsonIntegration `json:"integrations"`
+		Calls        []jsonCall        `json:"calls"`
+		Gateway      *jsonGateway      `json:"gateway"`
 	}
 	jsonHost struct {
 		Name   string `json:"name"`
@@ -303,7 +304,7 @@ func jsonOf(s *core.Snapshot) *jsonSnapshot {
 		Events: each(s.Events, func(e core.Event) jsonEvent {
 			return jsonEvent{e.Seq, moment(e.At), e.Kind, e.Unit, e.Proc.PID, e.Service, e.From, e.To, e.Error, e.Reason}
 		}),
-		Gateway: gatewayOf(s.Gateway),
+		Gateway: gatewayOf(s.Gateway), Integrations: each(s.Integrations, jsonIntegrationOf),
 		Push: each(s.Push, func(p *core.PushRow) jsonPush {
 			return jsonPush{p.Destination, p.State, moment(p.LastSuccess), p.Pushes, p.Failures, p.Bytes, p.LastError,
 				p.Kind, p.Address, p.Unit, p.Skipped, moment(p.NextAttempt)}
