@@ -144,11 +144,10 @@ func sniff(from wire.Side, b []byte, size int64) wire.Verdict {
 		if !isText(text) {
 			return wire.No
 		}
-		var buf [sqlclass.MaxLen]byte
-		if sqlclass.Operation(sqlclass.Append(buf[:0], text[:min(len(text), 64)], sqlclass.MySQL, len(text) > 64)) == sqlclass.Other {
-			return wire.Maybe
+		if sqlclass.Begins(text) {
+			return wire.Sure
 		}
-		return wire.Sure
+		return wire.Maybe
 	case comExecute:
 		if p.size >= headerSize+10 && len(b) >= headerSize+10 && b[headerSize+6] == 1 && b[headerSize+7]|b[headerSize+8]|b[headerSize+9] == 0 {
 			return wire.Likely

@@ -158,11 +158,10 @@ func sniff(from wire.Side, b []byte, size int64) wire.Verdict {
 		if ended && int64(len(text)+6) != size || !isText(text) {
 			return wire.No
 		}
-		var buf [sqlclass.MaxLen]byte
-		if op := sqlclass.Operation(sqlclass.Append(buf[:0], text[:min(len(text), 64)], sqlclass.Postgres, len(text) > 64)); op == sqlclass.Other {
-			return wire.Maybe
+		if sqlclass.Begins(text) {
+			return wire.Sure
 		}
-		return wire.Sure
+		return wire.Maybe
 	case n >= 2 && whole && last == 'S':
 		return wire.Sure
 	case n >= 3:

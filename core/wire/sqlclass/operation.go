@@ -191,3 +191,27 @@ func name(s string) (string, int) {
 	}
 	return s[:n], n
 }
+
+// Begins reports whether text begins like a statement: with a known operation,
+// perhaps behind comments of the style of C. It is what tells SQL from other text.
+func Begins(text []byte) bool {
+	for len(text) > 0 && (text[0] <= ' ' || text[0] == '(' || text[0] == ';' || text[0] == '/') {
+		if text[0] != '/' {
+			text = text[1:]
+			continue
+		}
+		end := bytes.Index(text, []byte("*/"))
+		if end < 2 || text[1] != '*' {
+			return false
+		}
+		text = text[end+2:]
+	}
+	w := firstWord(text)
+	var buf [12]byte
+	if len(w) == 0 || len(w) > len(buf) {
+		return false
+	}
+	copy(buf[:], w)
+	upper := buf[:len(w)]
+	return upperKeyword(upper) && (operation(upper) != Other || string(upper) == "WITH")
+}

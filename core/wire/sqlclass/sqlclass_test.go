@@ -76,6 +76,16 @@ func TestFingerprints(t *testing.T) {
 	}
 }
 
+func TestBegins(t *testing.T) {
+	for text, want := range map[string]bool{
+		"select 1": true, " (SELECT": true, "/* a */ Update t": true, "with x as": true, "": false, "selector": false, "/* a": false, "hello": false, "/": false, "; BEGIN": true,
+	} {
+		if Begins([]byte(text)) != want {
+			t.Errorf("%q: want %v", text, want)
+		}
+	}
+}
+
 func TestCutTextEndsInEllipsisAndShowsNoPart(t *testing.T) {
 	sql := `SELECT "abc", name FROM tbl WHERE x = 'secret' AND y = $q$secret$q$ AND z = 12345 AND w = E'\'secret'`
 	for n := range len(sql) {
