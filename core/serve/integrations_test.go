@@ -173,7 +173,7 @@ func TestG45_PrefixesDoNotCollide(t *testing.T) {
 	l.add("test", "a/metrics", echo())
 	l.add("test", "a", echo())
 	s := l.server(t)
-	if w := get(t, s, Prefix("test", "a/metrics")+"/x"); w.Body.String() != "saw /integrations/test/a%2Fmetrics/x" {
+	if w := get(t, s, Prefix("test", "a/metrics")+"/x"); w.Body.String() != "saw /integrations/test/a~2Fmetrics/x" {
 		t.Error(w.Body)
 	}
 	if w := get(t, s, Prefix("test", "a")+"/metrics"); strings.HasPrefix(w.Body.String(), "saw") {
@@ -213,11 +213,33 @@ func TestG47_IdentifiersAreEscaped(t *testing.T) {
 			t.Errorf("health of %q: %d", id, w.Code)
 		}
 	}
-	for _, path := range []string{"/integrations/test/%00", "/integrations/test", "/integrations/test/", "/metrics/%00"} {
+	for _, path := range []string{"/integrations/test/%00", "/integrations/test/~00", "/integrations/test/~2", "/integrations/test/~zz/metrics", "/health/~q", "/integrations/test", "/integrations/test/", "/metrics/%00"} {
 		if w := get(t, s, path); w.Code != 400 && w.Code != 404 {
 			t.Errorf("%s: %d", path, w.Code)
 		}
 	}
+}
+
+// Whatever the id, its path is found again, also when a client escapes it.
+func FuzzPaths(f *testing.F) {
+	for _, id := range []string{"", ".", "..", "a/b", "~", "~2F", "%2F", "ü", "\x00", "\xff", " "} {
+		f.Add(id)
+	}
+	f.Fuzz(func(t *testing.T, id string) {
+		s := segment(id)
+		u := url.URL{Path: "/" + s}
+		if u.EscapedPath() != "/"+s || strings.ContainsAny(s, "/?#%") || u.JoinPath().Path != "/"+s {
+			t.Errorf("%q is not one plain segment: %q", id, s)
+		}
+		if back, ok := text(s); ok != !strings.Contains(id, "\x00") || ok && back != id {
+			t.Errorf("%q came back as %q", id, back)
+		}
+		if back, ok := text(url.PathEscape(s)); ok && back != id {
+			t.Errorf("%q escaped once more came back as %q", id, back)
+		}
+		text(id)
+		unitID(id)
+	})
 }
 
 func TestG67_HandlerIsKeptAndMadeAnewForANewUnit(t *testing.T) {
@@ -263,7 +285,7 @@ func TestIndexListsEverythingEscaped(t *testing.T) {
 	l.add("test", "<script>/..", echo())
 	s := l.server(t)
 	w := get(t, s, "/")
-	if w.Code != 200 || strings.Contains(w.Body.String(), "<script>") || !strings.Contains(w.Body.String(), `href="/integrations/test/%3Cscript%3E%2F../metrics"`) {
+	if w.Code != 200 || strings.Contains(w.Body.String(), "<script>") || !strings.Contains(w.Body.String(), `href="/integrations/test/~3Cscript~3E~2F../metrics"`) {
 		t.Errorf("%s", w.Body)
 	}
 	for _, link := range []string{"/metrics", "/health", "/sd", "/api/v1/snapshot", "/-/ready", "/-/healthy"} {

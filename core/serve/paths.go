@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"encoding/hex"
 	"net/url"
 	"strings"
 )
@@ -22,23 +23,59 @@ func unitPath(id string) string {
 	return strings.Join(parts, "/")
 }
 
-// segment escapes a text to one segment of a path. Clients and proxies resolve
-// "." and "..", escaped or not, and drop what is empty: those get a tilde in
-// front, as does what begins with one.
+// segment escapes a text to one segment of a path. Percent signs would not do:
+// Prometheus escapes the paths of its targets once more, proxies unescape, and
+// everybody resolves "." and "..", escaped or not. So what is not a letter, a
+// digit or one of -_.:@ is a tilde with two hexadecimal digits, as are the dots
+// of a text of dots; an empty text is a tilde.
 func segment(s string) string {
-	if s == "" || s == "." || s == ".." || strings.HasPrefix(s, "~") {
-		return "~" + url.PathEscape(s)
+	if s == "" {
+		return "~"
 	}
-	return url.PathEscape(s)
+	dots := strings.Trim(s, ".") == ""
+	var b strings.Builder
+	for i := range len(s) {
+		c := s[i]
+		if unreserved(c) && !(dots && c == '.') {
+			b.WriteByte(c)
+			continue
+		}
+		b.WriteString("~" + strings.ToUpper(hex.EncodeToString([]byte{c})))
+	}
+	return b.String()
 }
 
-// text undoes segment; false when it is not validly escaped.
+func unreserved(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-_.:@", c) >= 0
+}
+
+// text undoes segment, and percent signs that somebody added; false when it is
+// not validly escaped.
 func text(segment string) (string, bool) {
 	s, err := url.PathUnescape(segment)
-	if err != nil || strings.ContainsRune(s, 0) {
+	if err != nil {
 		return "", false
 	}
-	return strings.TrimPrefix(s, "~"), true
+	if s == "~" {
+		return "", true
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] != '~' {
+			b.WriteByte(s[i])
+			continue
+		}
+		if i+2 >= len(s) {
+			return "", false
+		}
+		c, err := hex.DecodeString(s[i+1 : i+3])
+		if err != nil {
+			return "", false
+		}
+		b.Write(c)
+		i += 2
+	}
+	return b.String(), !strings.ContainsRune(b.String(), 0)
 }
 
 // unitID undoes unitPath.

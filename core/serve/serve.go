@@ -110,6 +110,14 @@ func CheckWebConfig(file string) error {
 	return nil
 }
 
+// warnings passes on what is wrong: that it listens is told by who opened the
+// address.
+type warnings struct{ slog.Handler }
+
+func (w warnings) Enabled(ctx context.Context, l slog.Level) bool {
+	return l >= slog.LevelWarn && w.Handler.Enabled(ctx, l)
+}
+
 // Serve answers on l until ctx ends, and then finishes what runs. It closes l.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	if !loopback(l.Addr()) && s.cfg.WebConfig == "" {
@@ -131,7 +139,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	go func() {
 		served <- web.Serve(limit(l, limits.Connections), server, &web.FlagConfig{
 			WebSystemdSocket: &systemd, WebConfigFile: &s.cfg.WebConfig,
-		}, s.cfg.Log)
+		}, slog.New(warnings{s.cfg.Log.Handler()}))
 	}()
 	select {
 	case err := <-served:
