@@ -38,6 +38,7 @@ func list() []probe {
 		{usage.Kind, usage.Spec, usage.Needs},
 		{network.Kind, network.Spec, network.Needs},
 		{requests.Kind, requests.Spec, requests.Needs},
+		{requests.KindTLS, requests.SpecTLS, requests.NeedsTLS},
 	}
 }
 
@@ -52,6 +53,8 @@ type Set struct {
 func New(env Env) *Set {
 	env.Meter = cmp.Or(env.Meter, kern.NewMeter())
 	env.Types = cmp.Or(env.Types, &kern.Types{})
+	env.Shared = cmp.Or(env.Shared, &kern.Shared{})
+	env.Newcomers = cmp.Or(env.Newcomers, &kern.Newcomers{})
 	env.Tick = cmp.Or(env.Tick, time.Second)
 	env.Log = cmp.Or(env.Log, slog.New(slog.DiscardHandler))
 	if env.Processes == nil {
@@ -67,6 +70,13 @@ func New(env Env) *Set {
 // Specs lists the probes as units of the supervisor, in display order. The
 // caller must not modify the list.
 func (s *Set) Specs() []core.Spec { return s.specs }
+
+// Came and Went tell the probes of processes that were found, that became another
+// program, and that ended. They never block; p must not change.
+func (s *Set) Came(p *core.Process) { s.env.Newcomers.Came(p) }
+
+// Went tells that a process ended.
+func (s *Set) Went(k core.ProcKey) { s.env.Newcomers.Went(k) }
 
 // Programs lists every kernel program of ours that is attached now, with what it
 // costs. It may be called from any goroutine and asks the kernel nothing.

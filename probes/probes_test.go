@@ -12,7 +12,7 @@ import (
 )
 
 // shared folders are no probes.
-func shared(folder string) bool { return folder == "include" || folder == "kern" || folder == "tls" }
+func shared(folder string) bool { return folder == "include" || folder == "kern" }
 
 // A folder that nobody listed is a probe that nobody runs.
 func TestEveryFolderIsListed(t *testing.T) {
@@ -114,7 +114,7 @@ func TestGeneratedObjectsAreThere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if sources != len(list()) {
+	if sources < len(list()) { // requests has its programs twice, for old kernels
 		t.Errorf("%d programs for %d probes", sources, len(list()))
 	}
 }

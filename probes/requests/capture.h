@@ -8,6 +8,7 @@
 #include "access.h"
 #include "choose.h"
 #include "learn.h"
+#include "speech.h"
 
 // How many chunks of a socket whose role is unknown are looked at, and how many
 // of them are shown to user space.
@@ -150,7 +151,7 @@ static __always_inline bool settle(struct conn *c, __u32 tgid, struct chunk *k)
 	if (c->gen != generation || ((boundary || !c->on) && c->x.tgid != tgid)) {
 		bool was = c->on && !interrupted(c, tgid);
 
-		if (was && (boundary || !(observed(tgid, 0) & ON))) {
+		if (c->on && (!was || boundary || !(observed(tgid, 0) & ON))) {
 			finish(c);
 			c->next_n = 0;
 		}
@@ -241,8 +242,10 @@ static __always_inline int transfer(struct sock *sk, struct chunk *k)
 	struct conn *c = conn_of(sk);
 
 	if (c) {
-		if (c->gen == generation && c->x.tgid == tgid && (!c->on || (c->mode == MUTE && c->tuned == tunings)))
+		if (c->gen == generation && c->x.tgid == tgid && (!c->on || (c->mode == MUTE && c->tuned == tunings))) {
+			overhear(c, tgid);
 			return 0;
+		}
 	} else {
 		c = open_conn(sk, tgid, k);
 		if (!c)
@@ -258,6 +261,7 @@ static __always_inline int transfer(struct sock *sk, struct chunk *k)
 	} else {
 		k->seq = write_seq(sk, c);
 	}
+	overhear(c, tgid);
 	move(c, tgid, k);
 	unlock(c);
 	return 0;

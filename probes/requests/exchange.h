@@ -109,6 +109,7 @@ struct conn {
 	__u32 tuned; // the number of tunings when it looked for its own
 	__u32 sent; // send sequence number up to which sends were reported
 	__u32 mark; // client: the send sequence number when the response began
+	__u32 speech; // the number of speakers of TLS when its process was looked up
 	__u16 client_cap; // what is captured of a transfer of the client, beyond what fits into the heads
 	__u16 server_cap;
 	__u8 mode;
@@ -120,7 +121,9 @@ struct conn {
 	__u8 guesses; // chunks looked at in search of the role
 	__u8 shown; // chunks shipped in search of the role
 	__u8 orphaned; // bytes without a request were counted since the last one
-	__u8 slack[159];
+	__u8 speaks; // its process has a TLS library that is probed
+	__u8 joined; // bytes went by before the first one that was seen
+	__u8 slack[153];
 };
 
 _Static_assert(sizeof(struct conn) <= 952, "a connection takes more than 1 KiB");

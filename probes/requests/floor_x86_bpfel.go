@@ -74,6 +74,7 @@ type floorConn struct {
 	Tuned     uint32
 	Sent      uint32
 	Mark      uint32
+	Speech    uint32
 	ClientCap uint16
 	ServerCap uint16
 	Mode      uint8
@@ -85,7 +86,9 @@ type floorConn struct {
 	Guesses   uint8
 	Shown     uint8
 	Orphaned  uint8
-	Slack     [159]uint8
+	Speaks    uint8
+	Joined    uint8
+	Slack     [153]uint8
 }
 
 type floorException struct {
@@ -93,6 +96,21 @@ type floorException struct {
 	Birth  uint64
 	Choice uint32
 	Since  uint32
+}
+
+type floorIdent struct {
+	_      structs.HostLayout
+	Cookie uint64
+	At     uint64
+	Netns  uint32
+	Family uint16
+	Lport  uint16
+	Rport  uint16
+	Role   uint8
+	Joined uint8
+	Pad    uint32
+	Laddr  [16]uint8
+	Raddr  [16]uint8
 }
 
 type floorPlace struct {
@@ -146,6 +164,9 @@ const (
 	floorMapMarks          = "marks"
 	floorMapPlaces         = "places"
 	floorMapRing           = "ring"
+	floorMapSpeakers       = "speakers"
+	floorMapSpeech         = "speech"
+	floorMapThreads        = "threads"
 	floorMapTroubles       = "troubles"
 	floorMapTuned          = "tuned"
 	floorProgDestroyed     = "destroyed"
@@ -237,6 +258,9 @@ type floorMapSpecs struct {
 	Marks      *ebpf.MapSpec `ebpf:"marks"`
 	Places     *ebpf.MapSpec `ebpf:"places"`
 	Ring       *ebpf.MapSpec `ebpf:"ring"`
+	Speakers   *ebpf.MapSpec `ebpf:"speakers"`
+	Speech     *ebpf.MapSpec `ebpf:"speech"`
+	Threads    *ebpf.MapSpec `ebpf:"threads"`
 	Troubles   *ebpf.MapSpec `ebpf:"troubles"`
 	Tuned      *ebpf.MapSpec `ebpf:"tuned"`
 }
@@ -290,6 +314,9 @@ type floorMaps struct {
 	Marks      *ebpf.Map `ebpf:"marks"`
 	Places     *ebpf.Map `ebpf:"places"`
 	Ring       *ebpf.Map `ebpf:"ring"`
+	Speakers   *ebpf.Map `ebpf:"speakers"`
+	Speech     *ebpf.Map `ebpf:"speech"`
+	Threads    *ebpf.Map `ebpf:"threads"`
 	Troubles   *ebpf.Map `ebpf:"troubles"`
 	Tuned      *ebpf.Map `ebpf:"tuned"`
 }
@@ -305,6 +332,9 @@ func (m *floorMaps) Close() error {
 		m.Marks,
 		m.Places,
 		m.Ring,
+		m.Speakers,
+		m.Speech,
+		m.Threads,
 		m.Troubles,
 		m.Tuned,
 	)

@@ -137,8 +137,10 @@ static __noinline int learn(struct conn *c, struct sock *sk, struct chunk *k)
 		c->tcp = READ(sk, sk_protocol) == IPPROTO_TCP;
 		inet_learn(c, sk);
 	}
-	if (missed(c, sk, k))
+	if (missed(c, sk, k)) {
 		c->x.flags |= JOINED;
+		c->joined = 1;
+	}
 	c->tuned = tunings;
 	if (c->x.role != ROLE_UNKNOWN)
 		settle_down(c);

@@ -107,6 +107,9 @@ func (p *probe) put(att *kern.Attachment, read func() (*ebpf.CollectionSpec, err
 	if err := p.size(spec); err != nil {
 		return err
 	}
+	if err := att.Share(spec, p.env.Shared, sharedMaps()...); err != nil {
+		return err
+	}
 	return att.Load(spec, objects)
 }
 

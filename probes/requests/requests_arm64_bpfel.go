@@ -34,6 +34,7 @@ type requestsConn struct {
 	Tuned     uint32
 	Sent      uint32
 	Mark      uint32
+	Speech    uint32
 	ClientCap uint16
 	ServerCap uint16
 	Mode      uint8
@@ -45,7 +46,9 @@ type requestsConn struct {
 	Guesses   uint8
 	Shown     uint8
 	Orphaned  uint8
-	Slack     [159]uint8
+	Speaks    uint8
+	Joined    uint8
+	Slack     [153]uint8
 }
 
 type requestsException struct {
@@ -79,6 +82,21 @@ type requestsExchange struct {
 	Rport       uint16
 	Laddr       [16]uint8
 	Raddr       [16]uint8
+}
+
+type requestsIdent struct {
+	_      structs.HostLayout
+	Cookie uint64
+	At     uint64
+	Netns  uint32
+	Family uint16
+	Lport  uint16
+	Rport  uint16
+	Role   uint8
+	Joined uint8
+	Pad    uint32
+	Laddr  [16]uint8
+	Raddr  [16]uint8
 }
 
 type requestsOpen struct {
@@ -144,6 +162,9 @@ const (
 	requestsMapMarks          = "marks"
 	requestsMapPlaces         = "places"
 	requestsMapRing           = "ring"
+	requestsMapSpeakers       = "speakers"
+	requestsMapSpeech         = "speech"
+	requestsMapThreads        = "threads"
 	requestsMapTroubles       = "troubles"
 	requestsMapTuned          = "tuned"
 	requestsProgDestroyed     = "destroyed"
@@ -237,6 +258,9 @@ type requestsMapSpecs struct {
 	Marks      *ebpf.MapSpec `ebpf:"marks"`
 	Places     *ebpf.MapSpec `ebpf:"places"`
 	Ring       *ebpf.MapSpec `ebpf:"ring"`
+	Speakers   *ebpf.MapSpec `ebpf:"speakers"`
+	Speech     *ebpf.MapSpec `ebpf:"speech"`
+	Threads    *ebpf.MapSpec `ebpf:"threads"`
 	Troubles   *ebpf.MapSpec `ebpf:"troubles"`
 	Tuned      *ebpf.MapSpec `ebpf:"tuned"`
 }
@@ -290,6 +314,9 @@ type requestsMaps struct {
 	Marks      *ebpf.Map `ebpf:"marks"`
 	Places     *ebpf.Map `ebpf:"places"`
 	Ring       *ebpf.Map `ebpf:"ring"`
+	Speakers   *ebpf.Map `ebpf:"speakers"`
+	Speech     *ebpf.Map `ebpf:"speech"`
+	Threads    *ebpf.Map `ebpf:"threads"`
 	Troubles   *ebpf.Map `ebpf:"troubles"`
 	Tuned      *ebpf.Map `ebpf:"tuned"`
 }
@@ -303,6 +330,9 @@ func (m *requestsMaps) Close() error {
 		m.Marks,
 		m.Places,
 		m.Ring,
+		m.Speakers,
+		m.Speech,
+		m.Threads,
 		m.Troubles,
 		m.Tuned,
 	)

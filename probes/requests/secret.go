@@ -108,7 +108,7 @@ func (s *secrets) attachSecrets(att *kern.Attachment) error {
 		return err
 	}
 	kern.PrepareUprobes(spec)
-	if err := att.Share(spec, s.env.Shared, "threads", "speakers", "speech"); err != nil {
+	if err := att.Share(spec, s.env.Shared, sharedMaps()...); err != nil {
 		return err
 	}
 	s.objs = secretObjects{}
@@ -129,6 +129,10 @@ func (s *secrets) attachSecrets(att *kern.Attachment) error {
 	}
 	return nil
 }
+
+// sharedMaps are those of speech.h, through which the programs on sockets tell
+// those in libraries which socket a thread uses.
+func sharedMaps() []string { return []string{"threads", "speakers", "speech"} }
 
 func (o *secretObjects) side() *side {
 	return &side{

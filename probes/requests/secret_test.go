@@ -145,6 +145,14 @@ func TestGoServerOverTLS(t *testing.T) {
 		for k, n := range before {
 			got[k] -= n
 		}
+		// Go's client may close a stream that it has read to its length before it
+		// sees the frame that ends it: that is a cancel, of a request that counts.
+		for k, n := range got {
+			if whole, ok := strings.CutSuffix(k, " cancelled"); ok && http2 {
+				got[whole] += n
+				delete(got, k)
+			}
+		}
 		same(t, fmt.Sprintf("http2 %v", http2), got, map[string]uint64{"server GET /users/{id} 200": 200, "server GET /busy 503": 100, "server GET /nope 404": 100})
 	}
 	s.mu.Lock()
@@ -250,3 +258,87 @@ s.serve_forever()
 }
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+// With the requests probe beside it, a TLS connection has its socket: both ends
+// of one on this machine know each other.
+func TestTLSConnectionsHaveTheirSockets(t *testing.T) {
+	dir := certificate(t)
+	s := newSink()
+	shared := &kern.Shared{}
+	attachTLS(t, s, nil, shared)
+	plain, err := Spec(kern.Env{Sink: newSink(), RequestsRing: roomy, Log: quiet(), Shared: shared}).Make()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := plain.Attach(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- plain.Serve(ctx, func() {}) }()
+	defer func() { cancel(); <-done; plain.Detach(context.Background()) }()
+	if err := plain.(core.Selective).Select(core.Selection{Default: true}); err != nil {
+		t.Fatal(err)
+	}
+	port, nginx := startSecretNginx(t, dir)
+	url := fmt.Sprintf("https://127.0.0.1:%d", port)
+	for range 3 {
+		if msg, err := exec.Command("curl", "-sk", "--http1.1", url+"/users/[1-20]").CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, msg)
+		}
+	}
+	settle()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	served, asked, alone := 0, 0, 0
+	for _, r := range s.seen {
+		switch {
+		case r.Role == core.RoleServer && int(r.Proc.PID) == nginx:
+			served++
+		case r.Role == core.RoleClient:
+			asked++
+			// The first request of a connection may come before the other end is known.
+			if r.PeerProc.PID == 0 {
+				alone++
+			} else if int(r.PeerProc.PID) != nginx {
+				t.Errorf("a client's peer is %v, want %d (%+v)", r.PeerProc, nginx, r)
+			}
+		}
+	}
+	if served != 60 || asked != 60 || alone > 3 {
+		t.Errorf("served %d, asked %d, want 60 each; %d without a peer, want 3 at most", served, asked, alone)
+	}
+}
+
+// startSecretNginx starts one worker that answers HTTPS, and gives its port and pid.
+func startSecretNginx(t testing.TB, dir string) (port, worker int) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port = l.Addr().(*net.TCPAddr).Port
+	l.Close()
+	conf := fmt.Sprintf(`daemon off; master_process off; pid %[1]s/pid; error_log stderr error; events {}
+http { access_log %[1]s/access.log; client_body_temp_path %[1]s; proxy_temp_path %[1]s; fastcgi_temp_path %[1]s; uwsgi_temp_path %[1]s; scgi_temp_path %[1]s;
+ keepalive_requests 100000;
+ server { listen 127.0.0.1:%[2]d ssl http2; ssl_certificate %[1]s/cert.pem; ssl_certificate_key %[1]s/key.pem;
+ location /users { return 200 "ok\n"; } location / { return 404; } } }`, dir, port)
+	file := filepath.Join(dir, "nginx.conf")
+	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("nginx", "-p", dir, "-c", file)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	eventually(t, "nginx listens", func() bool {
+		c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	})
+	return port, cmd.Process.Pid
+}

@@ -65,6 +65,7 @@ type secretConn struct {
 	Tuned     uint32
 	Sent      uint32
 	Mark      uint32
+	Speech    uint32
 	ClientCap uint16
 	ServerCap uint16
 	Mode      uint8
@@ -76,7 +77,9 @@ type secretConn struct {
 	Guesses   uint8
 	Shown     uint8
 	Orphaned  uint8
-	Slack     [159]uint8
+	Speaks    uint8
+	Joined    uint8
+	Slack     [153]uint8
 }
 
 type secretException struct {

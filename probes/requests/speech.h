@@ -4,7 +4,7 @@
 #ifndef VITALS_SPEECH_H
 #define VITALS_SPEECH_H
 
-#include "vitals.h"
+#include "exchange.h"
 
 // ident is a socket as the other end of a TLS connection is known by.
 struct ident {
@@ -44,5 +44,38 @@ struct {
 	__type(key, __u32);
 	__type(value, __u32);
 } speech SEC(".maps");
+
+// overhear notes which socket a thread uses, if somebody may ask.
+static __always_inline void overhear(struct conn *c, __u32 tgid)
+{
+	__u64 thread = bpf_get_current_pid_tgid();
+	__u32 none = 0, *number = bpf_map_lookup_elem(&speech, &none);
+	struct ident *last, id = {};
+
+	if (!number || !*number)
+		return;
+	if (c->speech != *number) {
+		c->speech = *number;
+		c->speaks = !!bpf_map_lookup_elem(&speakers, &tgid);
+	}
+	if (!c->speaks)
+		return;
+	last = bpf_map_lookup_elem(&threads, &thread);
+	if (last && last->cookie == c->x.cookie) {
+		last->at = bpf_ktime_get_ns();
+		return;
+	}
+	id.cookie = c->x.cookie;
+	id.at = bpf_ktime_get_ns();
+	id.netns = c->x.netns;
+	id.family = c->x.family;
+	id.lport = c->x.lport;
+	id.rport = c->x.rport;
+	id.role = c->x.role;
+	id.joined = c->joined;
+	__builtin_memcpy(id.laddr, c->x.laddr, sizeof(id.laddr));
+	__builtin_memcpy(id.raddr, c->x.raddr, sizeof(id.raddr));
+	bpf_map_update_elem(&threads, &thread, &id, BPF_ANY);
+}
 
 #endif

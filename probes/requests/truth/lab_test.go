@@ -30,10 +30,18 @@ type lab struct {
 	done   chan error
 
 	mu    sync.Mutex
-	rows  map[string]uint64 // "role protocol method code error" -> count
-	seen  []core.Request    // the first of them
+	rows  map[row]uint64
+	seen  []core.Request // the first of them
 	cover core.Coverage
 	lost  map[string]uint64
+}
+
+// row is what makes requests equal.
+type row struct {
+	role                                     core.Role
+	protocol, method, route, code, err, peer string
+	status                                   int
+	failed, stream, partial                  bool
 }
 
 // roomy is a ring in which nothing is lost on a busy machine.
@@ -42,7 +50,7 @@ const roomy = 32 << 20
 // watch attaches the probe to processes and their children to come.
 func watch(t testing.TB, ring int, who ...core.ProcKey) *lab {
 	t.Helper()
-	l := &lab{t: t, done: make(chan error, 1), rows: map[string]uint64{}, lost: map[string]uint64{}}
+	l := &lab{t: t, done: make(chan error, 1), rows: map[row]uint64{}, lost: map[string]uint64{}}
 	unit, err := requests.Spec(kern.Env{Sink: l, RequestsRing: ring}).Make()
 	if err != nil {
 		t.Fatal(err)
@@ -87,7 +95,7 @@ func (l *lab) Requests(list []core.Request) {
 	defer l.mu.Unlock()
 	for i := range list {
 		r := &list[i]
-		l.rows[fmt.Sprintf("%s %s %s %s %s", r.Role, r.Protocol, r.Method, r.Code, r.Error)] += uint64(max(r.Count, 1))
+		l.rows[row{r.Role, r.Protocol, r.Method, r.Route, r.Code, r.Error, r.Peer, r.Status, r.Failed, r.Stream, r.Partial}] += uint64(max(r.Count, 1))
 	}
 	if len(l.seen) < 300000 {
 		l.seen = append(l.seen, list...)
@@ -110,11 +118,11 @@ func (l *lab) Coverage(list []core.Coverage) {
 }
 
 // count sums the rows for which keep is true.
-func (l *lab) count(keep func(words []string) bool) (n uint64) {
+func (l *lab) count(keep func(row) bool) (n uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for key, c := range l.rows {
-		if keep(strings.Split(key, " ")) {
+		if keep(key) {
 			n += c
 		}
 	}
@@ -134,7 +142,10 @@ func (l *lab) report() {
 	if l.t.Failed() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		l.t.Logf("rows %v\ncoverage %+v\nlost %v", l.rows, l.cover, l.lost)
+		l.t.Logf("coverage %+v\nlost %v", l.cover, l.lost)
+		for r, n := range l.rows {
+			l.t.Logf("%d %+v", n, r)
+		}
 	}
 }
 
