@@ -4,6 +4,14 @@ package wire
 // among many: a number, a hash, a UUID, an address, a random token. seg is one
 // segment of a path or of a name.
 func AppendClass(dst, seg []byte) []byte {
+	// Most segments are words.
+	i := 0
+	for i < len(seg) && seg[i]-'0' > 9 && seg[i] != '@' {
+		i++
+	}
+	if i == len(seg) {
+		return append(dst, seg...)
+	}
 	// One pass counts what it is made of.
 	var digits, hex, other, flips, humps, tail int
 	var last byte // class of the character before: 'd'igit, 'l'ower, 'u'pper or 0

@@ -97,8 +97,10 @@ func (c *conn) resync(h *half, s *wire.Span) {
 		}
 		h.state, h.unsure, h.began = start, true, false
 		h.line, h.long, h.before, h.unpaired, h.interim = h.line[:0], false, 0, false, false
-		if first, ok := Beheaded(b); ok && h == &c.client {
-			h.line = append(h.line, first)
+		if !c.opens(h, b) && h == &c.client {
+			if first, ok := Beheaded(b); ok {
+				h.line = append(h.line, first)
+			}
 		}
 		h.first = s.First
 	case h.state == start && h.unsure && len(h.line) > 0:

@@ -149,9 +149,13 @@ func (f *Framing) version(v []byte) bool {
 
 // target takes the request target apart; cut says that it may go on.
 func (r *Request) target(method string, t []byte, cut bool) bool {
-	for _, c := range t {
-		if c <= ' ' || c == 0x7f {
+	end := -1 // of the path
+	for i, c := range t {
+		switch {
+		case c <= ' ' || c == 0x7f:
 			return false
+		case end < 0 && (c == '?' || c == '#' || c == ';'):
+			end = i
 		}
 	}
 	if len(t) == 0 {
@@ -173,17 +177,18 @@ func (r *Request) target(method string, t []byte, cut bool) bool {
 			return cut && isPrefix(t, "http://", "https://")
 		}
 		t = t[scheme+3:]
-		end := bytes.IndexAny(t, "/?#")
-		if end < 0 {
+		path := bytes.IndexAny(t, "/?#")
+		if path < 0 {
 			if !cut {
 				r.Host = withoutUser(t)
 			}
 			return true
 		}
-		r.Host, t = withoutUser(t[:end]), t[end:]
+		r.Host, t = withoutUser(t[:path]), t[path:]
+		end = bytes.IndexAny(t, "?#;")
 	}
-	if i := bytes.IndexAny(t, "?#;"); i >= 0 {
-		t, cut = t[:i], false
+	if end >= 0 {
+		t, cut = t[:end], false
 	}
 	r.Path, r.Cut = t, cut
 	return true
