@@ -308,3 +308,53 @@ func BenchmarkCall(b *testing.B) {
 		}
 	}
 }
+
+// A call whose headers are hidden is known by its messages.
+func TestG06_JoinedCalls(t *testing.T) {
+	c, s, k := newPeer(), newPeer(), newTalk(t, true)
+	call := func(id uint32, body string) ([]byte, []byte) {
+		ask := append(c.headers(id, false, ":method", "POST", ":path", "/a.B/C", "content-type", "application/grpc"), raw(typeData, endStream, id, body)...)
+		reply := append(s.headers(id, false, ":status", "200", "content-type", "application/grpc"), raw(typeData, 0, id, body)...)
+		return ask, append(reply, s.headers(id, true, "grpc-status", "0")...)
+	}
+	call(1, "seen by nobody")
+	for id, body := range map[uint32]string{3: string(message(10)), 5: `{"some":"json"}`} {
+		k = newTalk(t, true)
+		ask, reply := call(id, body)
+		k.send(wire.Client, ask, 0)
+		k.send(wire.Server, reply, 0)
+		want := map[string]int{"grpc " + wire.UnknownJoined + " ": 1}
+		if id == 5 {
+			want = map[string]int{"POST " + wire.UnknownJoined + " 200": 1}
+		}
+		k.want(want, 0)
+	}
+}
+
+// Joined anywhere, a connection gives names that are right, or none.
+func TestG06_JoinedNamesAreNeverWrong(t *testing.T) {
+	for name, rec := range wiretest.LoadAll(t, "testdata") {
+		right := map[string]bool{wire.UnknownJoined: true}
+		for _, x := range wiretest.Feed(&Protocol, rec.Spans(), false, "").Exchanges {
+			right[x.Target] = true
+		}
+		known, all := 0, 0
+		for at := range rec {
+			for _, cut := range []int{0, 1, 9, len(rec[at].Data) / 3} {
+				spans := rec.Spans()[at:]
+				spans[0].Data = spans[0].Data[min(cut, len(spans[0].Data)):]
+				spans[0].Size = int64(len(spans[0].Data))
+				for _, x := range wiretest.Feed(&Protocol, spans, true, "reset").Exchanges {
+					all++
+					if !right[x.Target] || x.Method == "" {
+						t.Errorf("%s joined at turn %d, byte %d: %s %s", name, at, cut, x.Method, x.Target)
+					}
+					if x.Target != wire.UnknownJoined {
+						known++
+					}
+				}
+			}
+		}
+		t.Logf("%s: %d of %d named", name, known, all)
+	}
+}

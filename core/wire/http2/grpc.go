@@ -3,6 +3,7 @@ package http2
 import (
 	"bytes"
 
+	"vitals/core/wire"
 	"vitals/core/wire/http1"
 )
 
@@ -108,6 +109,10 @@ func (m *messages) feed(b []byte) {
 			continue
 		}
 		if m.have == 0 {
+			if b[0] > 1 { // compressed or not, there is no other flag
+				m.lost = true
+				return
+			}
 			m.n++
 		} else {
 			m.size = m.size<<8 | uint32(b[0])
@@ -131,4 +136,13 @@ func (m *messages) skip(n int64) {
 		}
 		m.lost = true
 	}
+}
+
+// exact reports whether everything was in messages, to the last byte.
+func (m *messages) exact() bool { return !m.lost && m.have == 0 && m.left == 0 }
+
+// looksLikeCall reports whether both sides of a stream whose headers are hidden
+// sent messages as calls do.
+func (x *stream) looksLikeCall() bool {
+	return x.hidden && x.sent[wire.Client].n > 0 && x.sent[wire.Client].exact() && x.sent[wire.Server].exact()
 }

@@ -17,6 +17,7 @@ type stream struct {
 	known                bool // the request was seen
 	got, done            bool // its answer has begun, has ended
 	partial, grpc        bool
+	hidden               bool // nobody knows what kind of request it is
 	event                bool // its answer is server-sent events
 	method, target, peer string
 	start, first, last   int64
@@ -35,7 +36,7 @@ func (x *stream) flows() bool {
 }
 
 func (x *stream) skip(from wire.Side, n int64) {
-	if x.grpc {
+	if x.grpc || x.hidden {
 		x.sent[from].skip(n)
 	}
 	if from == wire.Server {
@@ -102,6 +103,8 @@ func (c *conn) data(d *side, b []byte, out *wire.Out) {
 	x := c.streams.find(d.frame.stream)
 	switch {
 	case x == nil:
+	case x.hidden && !x.grpc && !x.event:
+		x.sent[d.from].feed(b)
 	case x.grpc:
 		m := &x.sent[d.from]
 		before := m.n
@@ -166,6 +169,7 @@ func (c *conn) request(d *side, f *fields, s *wire.Span, out *wire.Out) {
 	x.asked += d.size
 	x.method, x.target, x.peer = f.method, f.path, f.authority
 	x.grpc = x.grpc || f.content == isGRPC
+	x.hidden = f.hidden && f.content == 0 && (f.method == "" || f.method == "POST")
 	if x.method == "" {
 		x.method = wire.Unknown
 	}
@@ -261,6 +265,7 @@ func (c *conn) ended(d *side, id uint32, out *wire.Out) {
 
 // tell tells a stream and forgets it.
 func (c *conn) tell(x *stream, reason, code string, out *wire.Out) {
+	x.grpc = x.grpc || x.looksLikeCall()
 	e := wire.Exchange{
 		Protocol: httpName, Method: x.method, Target: x.target, Peer: x.peer, Status: x.status, Code: code, Error: reason,
 		FailedServer: x.status >= 500 || reason != "", FailedClient: x.status >= 400 || reason != "",

@@ -129,7 +129,7 @@ func owner(p *wire.Protocol) string {
 func TestG12_RandomBytesAreNobodys(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	buf := make([]byte, 300)
-	for range 200_000 {
+	for range 60_000 {
 		b := buf[:1+r.IntN(len(buf)-1)]
 		for i := range b {
 			b[i] = byte(r.Uint32())
