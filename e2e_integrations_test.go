@@ -1,0 +1,220 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"vitals/core/integrations/servertest"
+)
+
+// askedServer is a row of the JSON interface.
+type askedServer struct {
+	ID, Kind, Instance, Origin, State, Why, Needs, Message, Health, Service string
+	PIDs                                                                    []int32
+	Series                                                                  int
+	Runs, Failures                                                          uint64
+}
+
+// watcher is a vitals that runs without a screen and serves what it knows.
+type watcher struct {
+	*proc
+	url    string
+	config string
+}
+
+// watch starts vitals on the programs that a rule means, with more configuration.
+func watch(t *testing.T, config string) *watcher {
+	t.Helper()
+	w := &watcher{config: filepath.Join(t.TempDir(), "config.yaml")}
+	w.write(t, config)
+	address := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	w.url = "http://" + address
+	w.proc = start(t, nil, binary(t, "vitals"), "--push", "http://127.0.0.1:9/", "--listen", address, "--config", w.config, "--log-level", "debug")
+	until(t, 10*time.Second, "vitals looks around", func() bool { return len(w.servers()) >= 0 && fetch(w.url+"/-/ready") != "" })
+	return w
+}
+
+func (w *watcher) write(t *testing.T, config string) {
+	t.Helper()
+	if err := os.WriteFile(w.config, []byte(config), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (w *watcher) servers() []askedServer {
+	var s struct{ Integrations []askedServer }
+	json.Unmarshal([]byte(fetch(w.url+"/api/v1/snapshot")), &s)
+	return s.Integrations
+}
+
+// server waits for a server of a kind and an instance that ends so.
+func (w *watcher) server(limit time.Duration, kind, instance string, so func(askedServer) bool) askedServer {
+	w.t.Helper()
+	var found askedServer
+	defer func() {
+		if w.t.Failed() {
+			w.t.Logf("servers: %+v\n%s", w.servers(), tail(w.stderr()))
+		}
+	}()
+	until(w.t, limit, kind+" "+instance, func() bool {
+		for _, s := range w.servers() {
+			if s.Kind == kind && strings.HasSuffix(s.Instance, instance) && so(s) {
+				found = s
+				return true
+			}
+		}
+		return false
+	})
+	return found
+}
+
+func found(askedServer) bool      { return true }
+func collects(s askedServer) bool { return s.State == "running" && s.Series > 0 }
+func failed(s askedServer) bool   { return s.State == "failed" }
+
+// copied is a program under a path of its own, so that rules can mean it alone.
+func copied(t *testing.T, dir, program string) string {
+	t.Helper()
+	real, err := filepath.EvalSymlinks(need(t, program))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(real)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, program)
+	if err := os.WriteFile(path, b, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// Servers that start while vitals runs are there within two seconds, with their
+// evidence, and live within five, without anything being typed.
+func TestServersAreFoundAndAskedByThemselves(t *testing.T) {
+	needRoot(t)
+	dir := servertest.Dir(t, "")
+	redis, nginx := copied(t, dir, "redis-server"), copied(t, dir, "nginx")
+	w := watch(t, fmt.Sprintf("include: [\"exe=%s/*\", \"exe=/usr/lib/postgresql/*\"]\n", dir))
+
+	port := freePort(t)
+	r := start(t, nil, redis, "--port", fmt.Sprint(port), "--save", "", "--dir", dir)
+	at := fmt.Sprintf("127.0.0.1:%d", port)
+	s := w.server(2*time.Second, "redis", at, found)
+	if !strings.Contains(s.Why, "executable redis-server") || s.Origin != "found" {
+		t.Errorf("its evidence is %q", s.Why)
+	}
+	s = w.server(3*time.Second, "redis", at, collects)
+	if !strings.Contains(s.Why, "PING") && !strings.Contains(s.Why, "redis") || len(s.PIDs) != 1 || int(s.PIDs[0]) != r.Process.Pid {
+		t.Errorf("%+v", s)
+	}
+	if page := fetch(w.url + "/metrics"); !strings.Contains(page, fmt.Sprintf("redis_connected_clients{instance=%q,job=\"integrations/redis\"}", at)) {
+		t.Errorf("its figures are not among the metrics: %s", grep(page, "job=\"integrations"))
+	}
+
+	web := freePort(t)
+	conf := filepath.Join(dir, "nginx.conf")
+	text := fmt.Sprintf("daemon off; pid %[1]s/n.pid; error_log %[1]s/error.log; events {}\nhttp { access_log off; client_body_temp_path %[1]s/b; proxy_temp_path %[1]s/p; fastcgi_temp_path %[1]s/f; uwsgi_temp_path %[1]s/u; scgi_temp_path %[1]s/s; server { listen 127.0.0.1:%[2]d; location /stub_status { stub_status; } } }\n", dir, web)
+	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	start(t, nil, nginx, "-c", conf, "-p", dir)
+	w.server(2*time.Second, "nginx", fmt.Sprintf(":%d", web), found)
+	w.server(3*time.Second, "nginx", fmt.Sprintf(":%d", web), collects)
+
+	// Killed, it fails; started again, it is live again by itself.
+	r.end(syscall.SIGKILL)
+	r = start(t, nil, redis, "--port", fmt.Sprint(port), "--save", "", "--dir", dir)
+	w.server(5*time.Second, "redis", at, func(s askedServer) bool {
+		return collects(s) && len(s.PIDs) == 1 && int(s.PIDs[0]) == r.Process.Pid
+	})
+}
+
+// PostgreSQL is found and not asked before somebody agrees; then it is, as its
+// own user, and its log has no refused login of ours.
+func TestPostgresIsAskedAfterConsent(t *testing.T) {
+	needRoot(t)
+	bin := servertest.Need(t, "postgres")
+	bin = filepath.Dir(bin)
+	dir := servertest.Dir(t, "postgres")
+	servertest.Run(t, "postgres", filepath.Join(bin, "initdb"), "-D", filepath.Join(dir, "data"), "-A", "trust", "--auth-local=peer", "--no-sync")
+	rule := fmt.Sprintf("include: [\"exe=%s/*\"]\n", bin)
+	w := watch(t, rule)
+	port := freePort(t)
+	pg := servertest.Start(t, "postgres", filepath.Join(bin, "postgres"), "-D", filepath.Join(dir, "data"), "-p", fmt.Sprint(port),
+		"-k", dir, "-c", "listen_addresses=127.0.0.1", "-c", "log_connections=on", "-c", "fsync=off")
+	socket := fmt.Sprintf("%s/.s.PGSQL.%d", dir, port)
+	s := w.server(2*time.Second, "postgres", fmt.Sprint(port), found)
+	if !strings.Contains(s.Why, "executable postgres") {
+		t.Errorf("its evidence is %q", s.Why)
+	}
+	s = w.server(5*time.Second, "postgres", fmt.Sprint(port), func(s askedServer) bool { return s.State == "suggested" })
+	if s.Needs != "consent" || !strings.HasSuffix(s.Instance, socket) {
+		t.Errorf("it is suggested as %+v", s)
+	}
+	w.write(t, rule+fmt.Sprintf("integrations:\n  postgres: {address: \"unix:%s\", ambient: on}\n", socket))
+	s = w.server(5*time.Second, "postgres", socket, collects)
+	if s.Origin != "configured" || len(s.PIDs) == 0 {
+		t.Errorf("%+v", s)
+	}
+	if page := fetch(w.url + "/metrics"); !strings.Contains(page, "pg_stat_database_numbackends{") {
+		t.Errorf("its figures are not among the metrics: %s", grep(page, "job=\"integrations"))
+	}
+	if log := pg.Log(); strings.Contains(log, "FATAL") || strings.Contains(log, "ERROR") {
+		t.Errorf("its log: %s", tail(log))
+	}
+}
+
+// A reload touches what it changes and nothing else, live; what is wrong in the
+// file changes nothing at all.
+func TestReloadOfIntegrations(t *testing.T) {
+	needRoot(t)
+	dir := servertest.Dir(t, "")
+	redis := copied(t, dir, "redis-server")
+	rule := fmt.Sprintf("include: [\"exe=%s/*\"]\n", dir)
+	var ports []int
+	for range 2 {
+		port := freePort(t)
+		ports = append(ports, port)
+		start(t, nil, redis, "--port", fmt.Sprint(port), "--save", "", "--dir", dir)
+	}
+	section := func(i int, more string) string {
+		return fmt.Sprintf("    - {address: \"127.0.0.1:%d\"%s}\n", ports[i], more)
+	}
+	const head = "integrations:\n  discovery: off\n  redis:\n"
+	w := watch(t, rule+head+section(0, "")+section(1, ""))
+	at := []string{fmt.Sprintf(":%d", ports[0]), fmt.Sprintf(":%d", ports[1])}
+	w.server(10*time.Second, "redis", at[0], collects)
+	w.server(10*time.Second, "redis", at[1], collects)
+
+	w.write(t, rule+head+section(0, "")+section(1, ", password: wrong"))
+	s := w.server(10*time.Second, "redis", at[1], failed)
+	if strings.Contains(s.Message+w.stderr(), "wrong}") || s.Needs != "login" {
+		t.Errorf("%+v", s)
+	}
+	w.write(t, rule+head+section(0, "")+section(1, ", pasword: x"))
+	until(t, 10*time.Second, "the mistake is told", func() bool { return strings.Contains(w.stderr(), "did you mean password?") })
+	w.write(t, rule+head+section(0, "")+section(1, ""))
+	w.server(10*time.Second, "redis", at[1], collects)
+	if n := strings.Count(w.stderr(), "unit=integration/redis/127.0.0.1"+at[0]+" from=new"); n != 1 {
+		t.Errorf("the one that nobody changed was started %d times", n)
+	}
+}
+
+// grep is the lines of a page that hold a word.
+func grep(page, word string) string {
+	var out strings.Builder
+	for line := range strings.Lines(page) {
+		if strings.Contains(line, word) {
+			out.WriteString(line)
+		}
+	}
+	return out.String()
+}
