@@ -173,7 +173,7 @@ func sniff(from wire.Side, b []byte, size int64) wire.Verdict {
 		return wire.Likely
 	}
 	text, rest := cutLine(b)
-	if rest < 0 || !printable(text) {
+	if rest < 0 && (from == wire.Server || int64(len(b)) >= size && len(b) < maxLine) || !printable(text[:min(len(text), maxLine)]) {
 		return wire.No
 	}
 	var f fields
@@ -197,10 +197,8 @@ func sniff(from wire.Side, b []byte, size int64) wire.Verdict {
 			return wire.Sure
 		}
 		return wire.Likely
-	case int64(rest) == size:
-		return wire.Maybe
 	}
-	return wire.No
+	return wire.Maybe
 }
 
 func sniffAnswer(f *fields, rest int, size int64) wire.Verdict {
@@ -214,16 +212,19 @@ func sniffAnswer(f *fields, rest int, size int64) wire.Verdict {
 		if whole && f.n == 1 {
 			return wire.Likely
 		}
-	case "DELETED", "NOT_FOUND", "EXISTS", "HD", "EN", "ERROR":
-		if whole {
-			return wire.Maybe
-		}
+		return wire.Maybe
+	case "DELETED", "NOT_FOUND", "EXISTS", "ERROR", "OK", "RESET", "VERSION", "HD", "VA", "EN", "NF", "NS", "EX", "MN", "ME":
+		return wire.Maybe
 	case "STAT":
 		if f.n >= 3 {
 			return wire.Likely
 		}
 	case "CLIENT_ERROR", "SERVER_ERROR":
 		return wire.Likely
+	default:
+		if _, ok := f.number(0); ok && whole && f.n == 1 { // of incr and decr
+			return wire.Maybe
+		}
 	}
 	return wire.No
 }

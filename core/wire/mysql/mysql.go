@@ -128,10 +128,19 @@ func sniff(from wire.Side, b []byte, size int64) wire.Verdict {
 	if len(b) < headerSize+1 {
 		return wire.No
 	}
-	p := header(b)
+	p, v := header(b), wire.No
 	if from == wire.Server {
-		return sniffServer(b, p, size)
+		v = sniffServer(b, p, size)
+	} else {
+		v = sniffClient(b, p, size)
 	}
+	if v == wire.No && isChain(from, b, size) {
+		return wire.Maybe
+	}
+	return v
+}
+
+func sniffClient(b []byte, p packet, size int64) wire.Verdict {
 	if p.seq == 1 && isLogin(b[headerSize:]) && p.size == size {
 		return wire.Likely
 	}
@@ -140,21 +149,12 @@ func sniff(from wire.Side, b []byte, size int64) wire.Verdict {
 	}
 	switch c := b[headerSize]; c {
 	case comQuery, comPrepare:
-		text := withoutAttributes(b[headerSize+1:])
-		if !isText(text) {
-			return wire.No
-		}
-		if sqlclass.Begins(text) {
+		if text := withoutAttributes(b[headerSize+1:]); sqlclass.Begins(text) && isText(text) {
 			return wire.Sure
 		}
-		return wire.Maybe
 	case comExecute:
 		if p.size >= headerSize+10 && len(b) >= headerSize+10 && b[headerSize+6] == 1 && b[headerSize+7]|b[headerSize+8]|b[headerSize+9] == 0 {
 			return wire.Likely
-		}
-	case 0x01, 0x0e, 0x1f:
-		if p.size == headerSize+1 {
-			return wire.Maybe
 		}
 	}
 	return wire.No
@@ -167,18 +167,42 @@ func sniffServer(b []byte, p packet, size int64) wire.Verdict {
 		return wire.No
 	case p.seq == 0 && p.size == size && isGreeting(body):
 		return wire.Sure
-	case p.seq != 1:
+	case p.seq == 0 || p.seq > 4:
 		return wire.No
 	case body[0] == 0xff && len(body) >= 9 && body[3] == '#' && p.size == size && isText(body[4:9]):
 		return wire.Likely
-	case body[0] == 0 && p.size == headerSize+7 && size == p.size:
+	case body[0] == 0 && p.seq == 1 && p.size == headerSize+7 && size == p.size:
 		return wire.Likely
-	case p.size <= headerSize+2 && int64(len(b)) >= p.size+headerSize+4:
+	case p.seq == 1 && p.size <= headerSize+2 && int64(len(b)) >= p.size+headerSize+4:
 		if next := b[p.size:]; next[3] == 2 && string(next[4:8]) == "\x03def" {
 			return wire.Sure
 		}
 	}
 	return wire.No
+}
+
+// isChain reports whether b may be packets that fill size: those of a client
+// are commands, or go on with what was asked of it; those of a server count up.
+func isChain(from wire.Side, b []byte, size int64) bool {
+	p := header(b)
+	if from == wire.Client && p.seq == 0 {
+		return isCommands(b, size)
+	}
+	if p.seq == 0 {
+		return false
+	}
+	for p.size < size {
+		if p.size > int64(len(b))-headerSize {
+			return int64(len(b)) < size // the next one was not captured
+		}
+		b, size = b[p.size:], size-p.size
+		next := header(b)
+		if next.seq != p.seq+1 && next.seq != 1 {
+			return false
+		}
+		p = next
+	}
+	return p.size == size || p.more
 }
 
 // isGreeting reports whether a server's first packet says protocol 10 and a

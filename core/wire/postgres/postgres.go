@@ -140,6 +140,9 @@ func boundary(from wire.Side, b []byte, size int64) bool {
 
 // sniff believes first messages, and chains of messages that fit what was sent.
 func sniff(from wire.Side, b []byte, size int64) wire.Verdict {
+	if from == wire.Server && size == 1 && len(b) == 1 && (b[0] == 'N' || b[0] == 'S') {
+		return wire.Maybe // whether it encrypts
+	}
 	if len(b) < 5 {
 		return wire.No
 	}

@@ -189,7 +189,7 @@ func TestSniff(t *testing.T) {
 		{wire.Server, say("R \x00\x00\x00\x00", ready), wire.Likely},
 		{wire.Server, say("C SELECT 1|", ready), wire.Sure},
 		{wire.Server, say(fail), wire.Likely},
-		{wire.Server, "N", wire.No},
+		{wire.Server, "N", wire.Maybe},
 		{wire.Server, "HTTP/1.1 200 OK\r\n", wire.No},
 	} {
 		if got := sniff(c.from, []byte(c.in), int64(len(c.in))); got != c.want {

@@ -55,7 +55,7 @@ func sniffAnswer(b []byte) wire.Verdict {
 		return wire.No
 	}
 	line, rest := cutLine(b)
-	if rest < 0 {
+	if rest < 0 && b[0] != '-' && b[0] != '+' {
 		return wire.No
 	}
 	switch b[0] {
@@ -69,7 +69,7 @@ func sniffAnswer(b []byte) wire.Verdict {
 			return wire.Likely
 		}
 	case '+', '-':
-		if len(line) > 64 || !printable(line) {
+		if !printable(line) {
 			return wire.No
 		}
 	}
