@@ -216,7 +216,11 @@ func (p *program) run(ctx context.Context, name string, f func(context.Context) 
 		if err = f(ctx); errors.Is(err, context.Canceled) {
 			err = nil
 		}
-		if err != nil {
+		switch {
+		case errors.Is(err, core.ErrUnsupported): // a lack of rights is no failure of the run
+			p.log.Warn("a part is not to be had here", "part", name, "error", err)
+			err = nil
+		case err != nil:
 			p.log.Error("a part stopped", "part", name, "error", err)
 		}
 	}()

@@ -155,6 +155,9 @@ func (m *Meter) measure(ctx context.Context, window time.Duration) error {
 	}
 	stats, err := ebpf.EnableStats(uint32(unix.BPF_STATS_RUN_TIME))
 	if err != nil {
+		if errors.Is(err, unix.EPERM) { // the one thing that CAP_BPF and CAP_PERFMON do not allow
+			return unsupported(fmt.Errorf("switch on run-time statistics: %w", err), "give it CAP_SYS_ADMIN; all else works without")
+		}
 		return Explain("switch on run-time statistics", err)
 	}
 	defer stats.Close()
