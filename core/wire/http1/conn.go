@@ -67,6 +67,7 @@ type pending struct {
 	status               int
 	got, over            bool // its answer has begun, has ended
 	partial, stream      bool
+	events               bool   // it takes an event stream for an answer, nothing else
 	upgrade              string // the protocol that it asks to go on with
 }
 
@@ -353,6 +354,7 @@ func (c *conn) reply(h *half, status int, s *wire.Span, out *wire.Out) {
 		return
 	}
 	p.got, p.status = true, status
+	p.stream = p.events && status == 200 // until its type is seen
 	p.first, p.last = h.first, s.Last
 	if p.first < p.start { // the request was reported late
 		p.first, p.partial = p.start, true
@@ -365,7 +367,7 @@ func (c *conn) reply(h *half, status int, s *wire.Span, out *wire.Out) {
 func (c *conn) header(h *half, line []byte) {
 	colon := bytes.IndexByte(line, ':')
 	switch colon {
-	case 4, 7, 12, 14, 17:
+	case 4, 6, 7, 12, 14, 17:
 	default:
 		return
 	}
@@ -384,6 +386,8 @@ func (c *conn) header(h *half, line []byte) {
 	switch {
 	case colon == 4 && h == &c.client && p.peer == "" && len(value) > 0 && equalFold(name, "host"):
 		p.peer = c.names.Get(value)
+	case colon == 6 && h == &c.client && equalFold(name, "accept"):
+		p.events = isEvents(value)
 	case colon == 7 && equalFold(name, "upgrade"):
 		p.upgrade = upgrade(value)
 	case colon == 12 && h == &c.server && !h.unpaired && equalFold(name, "content-type"):

@@ -113,6 +113,8 @@ func TestTurns(t *testing.T) {
 		{"a body that was not seen whole", script("> "+get, "< "+half, "> "+get, "< "+okay), false, "GET /users/{id} 200 partial\nGET /users/{id} 200\n", 0},
 		{"an upload of a gigabyte", script("> POST /u HTTP/1.1\r\nContent-Length: 5000\r\n\r\n"+strings.Repeat("GET / HTTP/1.1\r\n\r\n", 300)[:5000], "< "+okay, "> "+get, "< "+okay), false, "POST /u 200\nGET /users/{id} 200\n", 0},
 		{"interim behind a long head", script("> POST /u HTTP/1.1\r\nCookie: "+strings.Repeat("x", 300)+"\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n", "< HTTP/1.1 100 Continue\r\n\r\n", "> body", "< "+okay), false, "POST /u 200\n", 0},
+		{"an event stream whose type is beyond the capture", script("> GET /e HTTP/1.1\r\nAccept: text/event-stream\r\n\r\n", "< "+big, "> "+get, "< "+big), false, "GET /e 200 stream\nGET /users/{id} 200\n", 0},
+		{"no event stream after all", script("> GET /e HTTP/1.1\r\nAccept: text/event-stream\r\n\r\n", "< HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nContent-Length: 0\r\n\r\n"), false, "GET /e 200\n", 0},
 		{"no answer", script("> " + get), false, "GET /users/{id} 0 reset\n", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
