@@ -41,6 +41,8 @@ func helper(mode, addr string) {
 		io.Copy(io.Discard, os.Stdin)
 	case "serve-tls":
 		serveTLS(addr)
+	case "uring":
+		mustRing()
 	case "fetch": // one line "N" on stdin: N requests by net/http, then "ok"
 		network, address := split(addr)
 		tr := &http.Transport{MaxIdleConnsPerHost: 16, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -320,8 +322,22 @@ func (r *running) stop() {
 	}
 }
 
+// many is how often something is done: seldom on an emulated machine.
+func many(n int) int {
+	if os.Getenv("VITALS_SLOW") != "" {
+		return n / 40
+	}
+	return n
+}
+
 // settle waits until the last exchanges have been swept.
-func settle() { time.Sleep(1100 * time.Millisecond) }
+func settle() {
+	wait := 1100 * time.Millisecond
+	if os.Getenv("VITALS_SLOW") != "" {
+		wait *= 4
+	}
+	time.Sleep(wait)
+}
 
 func same(t *testing.T, what string, got, want map[string]uint64) {
 	t.Helper()
