@@ -2,6 +2,7 @@ package mysql
 
 import (
 	"database/sql"
+	"maps"
 	"os"
 	"os/exec"
 	"os/user"
@@ -135,6 +136,9 @@ func TestG04_CountsAgreeWithTheServersCom(t *testing.T) {
 	}
 	if executed := after["STMT_EXECUTE"] - before["STMT_EXECUTE"]; executed != 401 {
 		t.Errorf("the test is not what it was meant to be: %d executions", executed)
+	}
+	if heads := wiretest.Count(proxy.Turns(&Protocol, Protocol.Head, Protocol.Head)); !maps.Equal(heads, got) {
+		t.Errorf("%v from heads, %v from everything", heads, got)
 	}
 	failed := map[string]int{}
 	for i := range all {

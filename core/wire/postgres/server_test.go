@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"maps"
 	"os"
 	"os/exec"
 	"os/user"
@@ -120,6 +121,9 @@ func TestG04_CountsAgreeWithPgStatStatements(t *testing.T) {
 			if n != truth || n != 200 {
 				t.Errorf("%s: %d of %s, the server counts %d: %v", mode, n, method, truth, got)
 			}
+		}
+		if heads := wiretest.Count(proxy.Turns(&Protocol, Protocol.Head, Protocol.Head)); !maps.Equal(heads, got) {
+			t.Errorf("%s: %v from heads, %v from everything", mode, heads, got)
 		}
 		for i := range all {
 			if x := &all[i]; x.FailedServer && x.Code != "55000" || x.Partial {

@@ -79,6 +79,41 @@ func TestG04_RedisCountsAgreeWithCommandstats(t *testing.T) {
 	}
 }
 
+// What the kernel hands over by default, the beginnings of whole turns, is enough
+// for one command at a time; of a pipeline, what was captured is counted.
+func TestG04_RedisCountsAgreeWithDefaultHeads(t *testing.T) {
+	addr := server(t)
+	proxy := wiretest.NewProxy(t, "tcp", addr)
+	host, port, _ := net.SplitHostPort(proxy.Addr)
+	bench := wiretest.Program(t, "redis-benchmark")
+	wiretest.Run(t, bench, "-h", host, "-p", port, "-c", "4", "-n", "1000", "-d", "900", "-q", "-t", "set,get,lpush,lrange_100,mset")
+	got, stats := wiretest.Count(proxy.Turns(&Protocol, 256, 64)), commandstats(t, addr)
+	delete(stats, "INFO")
+	for name, n := range stats {
+		if got[name] != n {
+			t.Errorf("%s: %d, the server counts %d", name, got[name], n)
+		}
+	}
+	before := stats["SET"]
+	proxy = wiretest.NewProxy(t, "tcp", addr)
+	host, port, _ = net.SplitHostPort(proxy.Addr)
+	wiretest.Run(t, bench, "-h", host, "-p", port, "-c", "2", "-n", "1600", "-P", "16", "-q", "-t", "set")
+	truth := commandstats(t, addr)["SET"] - before
+	if n := wiretest.Count(proxy.Turns(&Protocol, 1024, 1024))["SET"]; n != truth {
+		t.Errorf("pipelines within 1024 bytes: %d, the server counts %d", n, truth)
+	}
+	all := proxy.Turns(&Protocol, 256, 64)
+	partial := 0
+	for i := range all {
+		if all[i].Partial {
+			partial++
+		}
+	}
+	if n := wiretest.Count(all)["SET"]; n >= truth || n < truth/4 || partial == 0 {
+		t.Errorf("pipelines within 256 bytes: %d, %d of them partial; the server counts %d", n, partial, truth)
+	}
+}
+
 // commandstats asks the server for its counts, as METHOD: calls.
 func commandstats(t *testing.T, addr string) map[string]int {
 	t.Helper()

@@ -122,3 +122,12 @@ func (p *Proxy) Save(t testing.TB, name string) {
 	t.Helper()
 	Save(t, name, p.Recordings()...)
 }
+
+// Turns parses everything that was said until now, as whole turns of which the
+// beginnings were captured.
+func (p *Proxy) Turns(proto *wire.Protocol, asked, answered int) (all []wire.Exchange) {
+	for _, rec := range p.Recordings() {
+		all = append(all, Feed(proto, rec.Exchanges(asked, answered), false, "reset").Exchanges...)
+	}
+	return all
+}
