@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"vitals/core"
 	"vitals/core/integrations/kit"
@@ -59,7 +58,7 @@ func (m *Manager) Apply(s Settings) []Result {
 	results := m.commit(entries)
 	m.finder.reconsider()
 	m.mu.Unlock()
-	m.in.put(func(*Manager, time.Time) {}) // look at what is found with new eyes
+	m.in.nudge() // look at what is found with new eyes
 	m.tellAll()
 	return results
 }

@@ -13,10 +13,10 @@ import (
 // IsIntent reports whether an intent is the manager's to carry out.
 func IsIntent(op core.IntentOp) bool { return strings.HasPrefix(string(op), "integration-") }
 
-// Submit takes an intent about integrations. It never blocks; what came of it is
-// seen in the row, and told by an event.
+// Submit takes an intent about integrations. It never blocks; false means busy.
+// What came of it is seen in the row, and told by an event.
 func (m *Manager) Submit(i core.Intent) bool {
-	m.in.put(func(m *Manager, now time.Time) {
+	return m.in.put(func(m *Manager, now time.Time) {
 		said, err := m.carryOut(i, now)
 		if err != nil {
 			m.notice("nothing was changed", err)
@@ -24,7 +24,6 @@ func (m *Manager) Submit(i core.Intent) bool {
 		}
 		m.cfg.Event(core.Event{Kind: core.EventToggle, Unit: i.Unit, Reason: core.Clean(said, core.MaxCmdline)})
 	})
-	return true
 }
 
 // carryOut does what the user asked for. It needs m.mu.
@@ -77,7 +76,7 @@ func (m *Manager) carryOut(i core.Intent, now time.Time) (said string, err error
 		}
 	}
 	if j != nil {
-		m.in.put(func(m *Manager, _ time.Time) { go m.tell(j) })
+		m.renewed = append(m.renewed, j)
 	}
 	return label(j, s, i.Unit) + " " + said, nil
 }

@@ -281,3 +281,38 @@ func TestMissingPartsDegrade(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// What a collector says when it is stopped, whatever it is, is no failure.
+func TestG29_TheEndOfAContextIsHiddenWhateverItIsCalled(t *testing.T) {
+	f := &fake{collect: func(ctx context.Context, _ fakeSettings, _ *kit.Batch) error {
+		<-ctx.Done()
+		return errors.New("driver: bad connection: operation was canceled")
+	}}
+	w := newWorld(t, nil, f.kind("fake", nil))
+	w.use(section("fake", fakeSettings{Address: "a"}))
+	w.until("it is asked", func() (ok bool) { f.locked(func() { ok = f.asked > 0 }); return })
+	w.use()
+	w.until("it is gone", func() bool { return w.unit(idA).ID == "" })
+	if w.said("bad connection") {
+		t.Error("its end is told as a failure")
+	}
+}
+
+func BenchmarkRound(b *testing.B) {
+	m := &kit.Metric{Name: "bench_value", Help: "a value", Kind: core.Counter, Labels: []string{"db", "table"}}
+	names := make([]string, 500)
+	for i := range names {
+		names[i] = fmt.Sprintf("table_%03d", i)
+	}
+	f := figures{of: []kit.Figure{{Title: "a", Of: kit.PerSecond("bench_value")}, {Title: "b", Of: kit.Level("bench_value", "table", "table_007")}}}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		batch := kit.NewBatch(time.Unix(int64(i), 0), 0, 8)
+		for _, n := range names {
+			batch.Add(m, float64(i), "db0", n)
+		}
+		if r := batch.Done(); r.Series != 500 || len(f.take(r, time.Second)) != 2 {
+			b.Fatal("not all series")
+		}
+	}
+}

@@ -86,7 +86,7 @@ type Manager struct {
 	cfg   Config
 	kinds map[string]kit.Kind
 	key   []byte // of the digests
-	in    inbox
+	in    *inbox
 
 	shared   atomic.Pointer[kit.Shared]
 	applying sync.Mutex // one Apply at a time
@@ -100,6 +100,7 @@ type Manager struct {
 	choices  choices
 	told     map[string]bool                // rows that were reported and are not gone
 	wrong    map[string]core.IntegrationRow // configured ones that cannot be made
+	renewed  []*job                         // whose rows are to be told
 	telling  sync.Mutex
 }
 
@@ -214,14 +215,12 @@ func (m *Manager) Run(ctx context.Context) error {
 
 // takeTurn does all that is due and says when something will be.
 func (m *Manager) takeTurn(ctx context.Context, probes *sync.WaitGroup) time.Duration {
-	news := m.in.take()
 	m.mu.Lock()
 	now := time.Now()
-	for _, n := range news {
-		n(m, now)
-	}
+	m.in.take(m, now)
 	next := m.look(ctx, now, probes)
-	var renewed []*job
+	renewed := m.renewed
+	m.renewed = nil
 	for _, s := range m.finder.servers {
 		if !s.fresh {
 			continue

@@ -25,10 +25,11 @@ func (m *Manager) probe(ctx context.Context, s *server, now time.Time, probes *s
 	kind, where := s.kind, s.where
 	probes.Go(func() {
 		o := m.askAll(ctx, kind, ask, m.env("probe/"+kind.Name, where))
-		m.in.put(func(m *Manager, now time.Time) {
-			f.probing--
-			m.answered(s, ask, o, now)
-		})
+		m.mu.Lock()
+		f.probing--
+		m.answered(s, ask, o, time.Now())
+		m.mu.Unlock()
+		m.in.nudge()
 	})
 }
 

@@ -79,7 +79,11 @@ func signsOf(k kit.Kind, p *core.Process, protocols map[string]bool) (signs []st
 	}
 	exe := path.Base(p.Exe)
 	for _, e := range k.Signs.Executables {
-		if p.Exe != "" && glob(e, exe) {
+		switch {
+		case p.Exe == "":
+		case glob(e, p.Comm): // which of several names of one program it was called by
+			note("executable", p.Comm)
+		case glob(e, exe):
 			note("executable", exe)
 		}
 	}
