@@ -190,7 +190,7 @@ func (c *conn) finish(h *half, out *wire.Out) {
 	}
 	if h.interim {
 		h.interim = false
-		p.got = false
+		p.got, p.status = false, 0
 		return
 	}
 	if next := c.switched(p); next != "" {

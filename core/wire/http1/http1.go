@@ -159,6 +159,7 @@ func (r *Request) target(method string, t []byte, cut bool) bool {
 		}
 	}
 	if len(t) == 0 {
+		r.Cut = cut
 		return cut
 	}
 	if method == "CONNECT" {
@@ -174,12 +175,13 @@ func (r *Request) target(method string, t []byte, cut bool) bool {
 		}
 		scheme := bytes.Index(t, []byte("://"))
 		if scheme < 1 {
+			r.Cut = cut
 			return cut && isPrefix(t, "http://", "https://")
 		}
 		t = t[scheme+3:]
 		path := bytes.IndexAny(t, "/?#")
 		if path < 0 {
-			if !cut {
+			if r.Cut = cut; !cut {
 				r.Host = withoutUser(t)
 			}
 			return true

@@ -152,6 +152,9 @@ func (c *conn) beyond(h *half, n int64, s *wire.Span, out *wire.Out) {
 		c.finish(h, out)
 		return
 	}
-	h.state, h.line, h.long = lost, h.line[:0], false
+	if p := c.oldest(); h.interim && p != nil { // the answer proper was not captured
+		p.status, p.partial = 0, true
+	}
+	h.state, h.line, h.long, h.interim = lost, h.line[:0], false, false
 	c.count(h, n, s, out)
 }
