@@ -34,6 +34,7 @@ type Attachment struct {
 	types   *btf.Cache // from the first use until everything is loaded
 	closed  bool
 	shared  map[string]*ebpf.Map // before Load only
+	tracked map[*ebpf.Program]bool
 
 	stopping chan struct{}
 	serving  sync.WaitGroup

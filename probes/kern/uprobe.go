@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"github.com/cilium/ebpf"
@@ -58,7 +59,7 @@ func (a *Attachment) Uprobes(file string, probes []Uprobe) (io.Closer, error) {
 		return nil, fmt.Errorf("probe %s: %w", file, err)
 	}
 	multi := hasMulti()
-	held := &holder{}
+	held := &holder{of: a}
 	for len(probes) > 0 {
 		n := 1
 		for multi && n < len(probes) && probes[n].Prog == probes[0].Prog && probes[n].Return == probes[0].Return {
@@ -70,7 +71,7 @@ func (a *Attachment) Uprobes(file string, probes []Uprobe) (io.Closer, error) {
 			return nil, Explain("probe "+filepath.Base(file), errors.Join(err, held.Close()))
 		}
 		held.links = append(held.links, l)
-		a.track(probes[0].Prog, "uprobe/"+probes[0].Name)
+		a.trackOnce(probes[0].Prog, "uprobe")
 		probes = probes[n:]
 	}
 	a.mu.Lock()
@@ -103,14 +104,35 @@ func attachUprobes(exe *link.Executable, probes []Uprobe, multi bool) (link.Link
 	return exe.UprobeMulti(nil, first.Prog, options)
 }
 
+// trackOnce tells the meter of a program that may be attached in many places.
+func (a *Attachment) trackOnce(prog *ebpf.Program, attached string) {
+	a.mu.Lock()
+	had := a.tracked[prog]
+	if a.tracked == nil {
+		a.tracked = make(map[*ebpf.Program]bool)
+	}
+	a.tracked[prog] = true
+	a.mu.Unlock()
+	if !had {
+		a.track(prog, attached)
+	}
+}
+
 // holder closes links once, whoever asks first.
 type holder struct {
+	of    *Attachment
 	once  sync.Once
 	links []io.Closer
 	err   error
 }
 
+// Close detaches the probes.
 func (h *holder) Close() error {
-	h.once.Do(func() { h.err = closeAll(h.links) })
+	h.once.Do(func() {
+		h.err = closeAll(h.links)
+		h.of.mu.Lock()
+		defer h.of.mu.Unlock()
+		h.of.hooks = slices.DeleteFunc(h.of.hooks, func(c io.Closer) bool { return c == h })
+	})
 	return h.err
 }

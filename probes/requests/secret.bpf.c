@@ -320,67 +320,9 @@ static __always_inline int ends(__s64 result, __u32 writes, const bool behind)
 	return pass(&at, &k, id, -1, ROLE_UNKNOWN);
 }
 
-SEC("uprobe")
-int BPF_KPROBE(ssl_read_begins, void *ssl, void *buffer)
+static __always_inline int openssl_begins(struct pt_regs *ctx, __u32 writes, const bool behind)
 {
-	return begins((__u64)ssl, (__u64)buffer, 0, 0);
-}
-
-SEC("uprobe")
-int BPF_KPROBE(ssl_write_begins, void *ssl, void *buffer)
-{
-	return begins((__u64)ssl, (__u64)buffer, 0, 1);
-}
-
-SEC("uprobe")
-int BPF_KPROBE(ssl_read_ex_begins, void *ssl, void *buffer, __u64 room, void *length)
-{
-	return begins((__u64)ssl, (__u64)buffer, (__u64)length, 0);
-}
-
-SEC("uprobe")
-int BPF_KPROBE(ssl_write_ex_begins, void *ssl, void *buffer, __u64 size, void *length)
-{
-	return begins((__u64)ssl, (__u64)buffer, (__u64)length, 1);
-}
-
-SEC("uprobe")
-int ssl_read_ends(struct pt_regs *ctx)
-{
-	return ends((__s32)PT_REGS_RC(ctx), 0, false);
-}
-
-SEC("uprobe")
-int ssl_write_ends(struct pt_regs *ctx)
-{
-	return ends((__s32)PT_REGS_RC(ctx), 1, false);
-}
-
-SEC("uprobe")
-int ssl_read_ex_ends(struct pt_regs *ctx)
-{
-	return ends((__s32)PT_REGS_RC(ctx), 0, true);
-}
-
-SEC("uprobe")
-int ssl_write_ex_ends(struct pt_regs *ctx)
-{
-	return ends((__s32)PT_REGS_RC(ctx), 1, true);
-}
-
-SEC("uprobe")
-int ssl_new(struct pt_regs *ctx)
-{
-	speaks(bpf_get_current_pid_tgid() >> 32);
-	return 0;
-}
-
-SEC("uprobe")
-int BPF_KPROBE(ssl_free, void *ssl)
-{
-	struct secret at = { .object = (__u64)ssl, .tgid = bpf_get_current_pid_tgid() >> 32 };
-
-	return over(&at);
+	return begins(PT_REGS_PARM1(ctx), PT_REGS_PARM2(ctx), behind ? PT_REGS_PARM4(ctx) : 0, writes);
 }
 
 /* Go's crypto/tls: its own calling convention, and goroutines instead of threads. */
@@ -394,7 +336,7 @@ int BPF_KPROBE(ssl_free, void *ssl)
 
 // A probe on the jump that makes a function begin again with more stack: taken
 // when below or equal.
-#define AGAIN(ctx) (bpf_get_attach_cookie(ctx) && (ctx)->flags & 0x41)
+#define AGAIN(ctx) ((ctx)->flags & 0x41)
 
 #elif defined(__TARGET_ARCH_arm64)
 
@@ -446,8 +388,7 @@ static __always_inline int go_pass(__u64 object, __u64 buffer, __u64 n, bool rec
 	return pass(&at, &k, NULL, fd, c ? ROLE_UNKNOWN : go_role(object));
 }
 
-SEC("uprobe")
-int go_read_begins(struct pt_regs *ctx)
+static __always_inline int go_read_begins(struct pt_regs *ctx)
 {
 	struct caller caller = { .who = GO_G(ctx), .tgid = bpf_get_current_pid_tgid() >> 32 };
 	struct use use = { .object = GO_ARG1(ctx), .buffer = GO_ARG2(ctx) };
@@ -458,8 +399,7 @@ int go_read_begins(struct pt_regs *ctx)
 	return 0;
 }
 
-SEC("uprobe")
-int go_read_ends(struct pt_regs *ctx)
+static __always_inline int go_read_ends(struct pt_regs *ctx)
 {
 	struct caller caller = { .who = GO_G(ctx), .tgid = bpf_get_current_pid_tgid() >> 32 };
 	struct use *use = bpf_map_lookup_elem(&uses, &caller), copy;
@@ -474,22 +414,60 @@ int go_read_ends(struct pt_regs *ctx)
 	return go_pass(copy.object, copy.buffer, n, true);
 }
 
-SEC("uprobe")
-int go_write_begins(struct pt_regs *ctx)
-{
-	if (AGAIN(ctx))
-		return 0;
-	return go_pass(GO_ARG1(ctx), GO_ARG2(ctx), GO_ARG3(ctx), false);
-}
+/* the one program */
 
-SEC("uprobe")
-int go_close_begins(struct pt_regs *ctx)
-{
-	struct secret at = { .object = GO_ARG1(ctx), .tgid = bpf_get_current_pid_tgid() >> 32 };
+// What a place is, as its cookie says; probes/tls has the roles.
+enum place_role {
+	READ_BEGINS, WRITE_BEGINS, READ_EX_BEGINS, WRITE_EX_BEGINS, NEW_BEGINS, FREE_BEGINS,
+	GO_READ_BEGINS, GO_WRITE_BEGINS, GO_CLOSE_BEGINS,
+	ENDS_TOO = 16, // where the result is known
+	GUARDED = 32, // at a jump that makes the function begin again
+};
 
-	if (AGAIN(ctx))
+// One program for all places: a link holds places of one program, and taking a
+// link away makes the kernel wait for everybody who may be inside.
+SEC("uprobe")
+int place(struct pt_regs *ctx)
+{
+	__u32 what = bpf_get_attach_cookie(ctx);
+	__u64 thread = bpf_get_current_pid_tgid();
+	struct secret at = { .tgid = thread >> 32 };
+	__s32 result = PT_REGS_RC(ctx);
+
+	if (what & GUARDED && AGAIN(ctx))
 		return 0;
-	return over(&at);
+	switch (what & ~GUARDED) {
+	case READ_BEGINS:
+		return openssl_begins(ctx, 0, false);
+	case WRITE_BEGINS:
+		return openssl_begins(ctx, 1, false);
+	case READ_EX_BEGINS:
+		return openssl_begins(ctx, 0, true);
+	case WRITE_EX_BEGINS:
+		return openssl_begins(ctx, 1, true);
+	case READ_BEGINS | ENDS_TOO:
+	case WRITE_BEGINS | ENDS_TOO:
+		return ends(result, what & WRITE_BEGINS, false);
+	case READ_EX_BEGINS | ENDS_TOO:
+	case WRITE_EX_BEGINS | ENDS_TOO:
+		return ends(result, what & WRITE_BEGINS, true);
+	case NEW_BEGINS:
+		speaks(at.tgid);
+		return 0;
+	case FREE_BEGINS:
+		at.object = PT_REGS_PARM1(ctx);
+		return over(&at);
+	case GO_READ_BEGINS:
+		return go_read_begins(ctx);
+	case GO_READ_BEGINS | ENDS_TOO:
+		return go_read_ends(ctx);
+	case GO_WRITE_BEGINS:
+		return go_pass(GO_ARG1(ctx), GO_ARG2(ctx), GO_ARG3(ctx), false);
+	case GO_CLOSE_BEGINS:
+		at.object = GO_ARG1(ctx);
+		return over(&at);
+	}
+	return 0;
 }
 
 /* the sweep */

@@ -7,8 +7,6 @@ import (
 	"io"
 	"sync"
 
-	"github.com/cilium/ebpf"
-
 	"vitals/core"
 	"vitals/probes/kern"
 	"vitals/probes/tls"
@@ -167,32 +165,15 @@ func (s *secrets) Serve(ctx context.Context, ready func()) error {
 	return err
 }
 
-// program gives the program for a probe.
-func (s *secrets) program(p *tls.Probe) *ebpf.Program {
-	switch p.Role {
-	case tls.Read:
-		return pick(p.Exit, s.objs.SslReadEnds, s.objs.SslReadBegins)
-	case tls.Write:
-		return pick(p.Exit, s.objs.SslWriteEnds, s.objs.SslWriteBegins)
-	case tls.ReadEx:
-		return pick(p.Exit, s.objs.SslReadExEnds, s.objs.SslReadExBegins)
-	case tls.WriteEx:
-		return pick(p.Exit, s.objs.SslWriteExEnds, s.objs.SslWriteExBegins)
-	case tls.New:
-		return s.objs.SslNew
-	case tls.Free:
-		return s.objs.SslFree
-	case tls.GoRead:
-		return pick(p.Exit, s.objs.GoReadEnds, s.objs.GoReadBegins)
-	case tls.GoWrite:
-		return s.objs.GoWriteBegins
+// cookie says to the program what a place is; see place_role in secret.bpf.c.
+func cookie(p *tls.Probe) uint64 {
+	const ends, guarded = 16, 32
+	c := uint64(p.Role)
+	if p.Exit {
+		c |= ends
 	}
-	return s.objs.GoCloseBegins
-}
-
-func pick(exit bool, ends, begins *ebpf.Program) *ebpf.Program {
-	if exit {
-		return ends
+	if p.Guarded {
+		c |= guarded
 	}
-	return begins
+	return c
 }

@@ -161,54 +161,41 @@ type secretUse struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	secretMapBlank             = "blank"
-	secretMapConns             = "conns"
-	secretMapDatagrams         = "datagrams"
-	secretMapExceptions        = "exceptions"
-	secretMapListeners         = "listeners"
-	secretMapPlaces            = "places"
-	secretMapRing              = "ring"
-	secretMapSpeakers          = "speakers"
-	secretMapSpeech            = "speech"
-	secretMapThreads           = "threads"
-	secretMapTroubles          = "troubles"
-	secretMapTuned             = "tuned"
-	secretMapUses              = "uses"
-	secretProgExecuted         = "executed"
-	secretProgExited           = "exited"
-	secretProgForked           = "forked"
-	secretProgGoCloseBegins    = "go_close_begins"
-	secretProgGoReadBegins     = "go_read_begins"
-	secretProgGoReadEnds       = "go_read_ends"
-	secretProgGoWriteBegins    = "go_write_begins"
-	secretProgSslFree          = "ssl_free"
-	secretProgSslNew           = "ssl_new"
-	secretProgSslReadBegins    = "ssl_read_begins"
-	secretProgSslReadEnds      = "ssl_read_ends"
-	secretProgSslReadExBegins  = "ssl_read_ex_begins"
-	secretProgSslReadExEnds    = "ssl_read_ex_ends"
-	secretProgSslWriteBegins   = "ssl_write_begins"
-	secretProgSslWriteEnds     = "ssl_write_ends"
-	secretProgSslWriteExBegins = "ssl_write_ex_begins"
-	secretProgSslWriteExEnds   = "ssl_write_ex_ends"
-	secretProgSweep            = "sweep"
-	secretVarContended         = "contended"
-	secretVarDefaultSince      = "default_since"
-	secretVarDirty             = "dirty"
-	secretVarExceptionsUsed    = "exceptions_used"
-	secretVarExchangeType      = "exchange_type"
-	secretVarFinal             = "final"
-	secretVarGeneration        = "generation"
-	secretVarLostAmendments    = "lost_amendments"
-	secretVarLostChunks        = "lost_chunks"
-	secretVarLostExchanges     = "lost_exchanges"
-	secretVarLostSecrets       = "lost_secrets"
-	secretVarObserveDefault    = "observe_default"
-	secretVarOpenType          = "open_type"
-	secretVarSleeping          = "sleeping"
-	secretVarTunings           = "tunings"
-	secretVarUnpairedChunks    = "unpaired_chunks"
-	secretVarWakeAt            = "wake_at"
+	secretMapBlank          = "blank"
+	secretMapConns          = "conns"
+	secretMapDatagrams      = "datagrams"
+	secretMapExceptions     = "exceptions"
+	secretMapListeners      = "listeners"
+	secretMapPlaces         = "places"
+	secretMapRing           = "ring"
+	secretMapSpeakers       = "speakers"
+	secretMapSpeech         = "speech"
+	secretMapThreads        = "threads"
+	secretMapTroubles       = "troubles"
+	secretMapTuned          = "tuned"
+	secretMapUses           = "uses"
+	secretProgExecuted      = "executed"
+	secretProgExited        = "exited"
+	secretProgForked        = "forked"
+	secretProgPlace         = "place"
+	secretProgSweep         = "sweep"
+	secretVarContended      = "contended"
+	secretVarDefaultSince   = "default_since"
+	secretVarDirty          = "dirty"
+	secretVarExceptionsUsed = "exceptions_used"
+	secretVarExchangeType   = "exchange_type"
+	secretVarFinal          = "final"
+	secretVarGeneration     = "generation"
+	secretVarLostAmendments = "lost_amendments"
+	secretVarLostChunks     = "lost_chunks"
+	secretVarLostExchanges  = "lost_exchanges"
+	secretVarLostSecrets    = "lost_secrets"
+	secretVarObserveDefault = "observe_default"
+	secretVarOpenType       = "open_type"
+	secretVarSleeping       = "sleeping"
+	secretVarTunings        = "tunings"
+	secretVarUnpairedChunks = "unpaired_chunks"
+	secretVarWakeAt         = "wake_at"
 )
 
 // loadSecret returns the embedded CollectionSpec for secret.
@@ -253,24 +240,11 @@ type secretSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type secretProgramSpecs struct {
-	Executed         *ebpf.ProgramSpec `ebpf:"executed"`
-	Exited           *ebpf.ProgramSpec `ebpf:"exited"`
-	Forked           *ebpf.ProgramSpec `ebpf:"forked"`
-	GoCloseBegins    *ebpf.ProgramSpec `ebpf:"go_close_begins"`
-	GoReadBegins     *ebpf.ProgramSpec `ebpf:"go_read_begins"`
-	GoReadEnds       *ebpf.ProgramSpec `ebpf:"go_read_ends"`
-	GoWriteBegins    *ebpf.ProgramSpec `ebpf:"go_write_begins"`
-	SslFree          *ebpf.ProgramSpec `ebpf:"ssl_free"`
-	SslNew           *ebpf.ProgramSpec `ebpf:"ssl_new"`
-	SslReadBegins    *ebpf.ProgramSpec `ebpf:"ssl_read_begins"`
-	SslReadEnds      *ebpf.ProgramSpec `ebpf:"ssl_read_ends"`
-	SslReadExBegins  *ebpf.ProgramSpec `ebpf:"ssl_read_ex_begins"`
-	SslReadExEnds    *ebpf.ProgramSpec `ebpf:"ssl_read_ex_ends"`
-	SslWriteBegins   *ebpf.ProgramSpec `ebpf:"ssl_write_begins"`
-	SslWriteEnds     *ebpf.ProgramSpec `ebpf:"ssl_write_ends"`
-	SslWriteExBegins *ebpf.ProgramSpec `ebpf:"ssl_write_ex_begins"`
-	SslWriteExEnds   *ebpf.ProgramSpec `ebpf:"ssl_write_ex_ends"`
-	Sweep            *ebpf.ProgramSpec `ebpf:"sweep"`
+	Executed *ebpf.ProgramSpec `ebpf:"executed"`
+	Exited   *ebpf.ProgramSpec `ebpf:"exited"`
+	Forked   *ebpf.ProgramSpec `ebpf:"forked"`
+	Place    *ebpf.ProgramSpec `ebpf:"place"`
+	Sweep    *ebpf.ProgramSpec `ebpf:"sweep"`
 }
 
 // secretMapSpecs contains maps before they are loaded into the kernel.
@@ -395,24 +369,11 @@ type secretVariables struct {
 //
 // It can be passed to loadSecretObjects or ebpf.CollectionSpec.LoadAndAssign.
 type secretPrograms struct {
-	Executed         *ebpf.Program `ebpf:"executed"`
-	Exited           *ebpf.Program `ebpf:"exited"`
-	Forked           *ebpf.Program `ebpf:"forked"`
-	GoCloseBegins    *ebpf.Program `ebpf:"go_close_begins"`
-	GoReadBegins     *ebpf.Program `ebpf:"go_read_begins"`
-	GoReadEnds       *ebpf.Program `ebpf:"go_read_ends"`
-	GoWriteBegins    *ebpf.Program `ebpf:"go_write_begins"`
-	SslFree          *ebpf.Program `ebpf:"ssl_free"`
-	SslNew           *ebpf.Program `ebpf:"ssl_new"`
-	SslReadBegins    *ebpf.Program `ebpf:"ssl_read_begins"`
-	SslReadEnds      *ebpf.Program `ebpf:"ssl_read_ends"`
-	SslReadExBegins  *ebpf.Program `ebpf:"ssl_read_ex_begins"`
-	SslReadExEnds    *ebpf.Program `ebpf:"ssl_read_ex_ends"`
-	SslWriteBegins   *ebpf.Program `ebpf:"ssl_write_begins"`
-	SslWriteEnds     *ebpf.Program `ebpf:"ssl_write_ends"`
-	SslWriteExBegins *ebpf.Program `ebpf:"ssl_write_ex_begins"`
-	SslWriteExEnds   *ebpf.Program `ebpf:"ssl_write_ex_ends"`
-	Sweep            *ebpf.Program `ebpf:"sweep"`
+	Executed *ebpf.Program `ebpf:"executed"`
+	Exited   *ebpf.Program `ebpf:"exited"`
+	Forked   *ebpf.Program `ebpf:"forked"`
+	Place    *ebpf.Program `ebpf:"place"`
+	Sweep    *ebpf.Program `ebpf:"sweep"`
 }
 
 func (p *secretPrograms) Close() error {
@@ -420,20 +381,7 @@ func (p *secretPrograms) Close() error {
 		p.Executed,
 		p.Exited,
 		p.Forked,
-		p.GoCloseBegins,
-		p.GoReadBegins,
-		p.GoReadEnds,
-		p.GoWriteBegins,
-		p.SslFree,
-		p.SslNew,
-		p.SslReadBegins,
-		p.SslReadEnds,
-		p.SslReadExBegins,
-		p.SslReadExEnds,
-		p.SslWriteBegins,
-		p.SslWriteEnds,
-		p.SslWriteExBegins,
-		p.SslWriteExEnds,
+		p.Place,
 		p.Sweep,
 	)
 }

@@ -159,15 +159,17 @@ func (s *secrets) probe1(att *kern.Attachment, t *tls.Target) (closer, error) {
 	var probes []kern.Uprobe
 	for i := range t.Probes {
 		p := &t.Probes[i]
-		u := kern.Uprobe{Prog: s.program(p), Name: p.Function, Offset: p.Offset, Return: p.Return}
-		if p.Guarded {
-			u.Cookie = 1
-		}
-		probes = append(probes, u)
+		probes = append(probes, kern.Uprobe{Prog: s.objs.Place, Name: p.Function, Offset: p.Offset, Return: p.Return, Cookie: cookie(p)})
 	}
-	// Ends before beginnings: a call that begins unseen has no end that matters.
-	slices.SortStableFunc(probes, func(a, b kern.Uprobe) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortStableFunc(probes, func(a, b kern.Uprobe) int { return cmp.Compare(order(a.Return), order(b.Return)) })
 	return att.Uprobes(t.Open, probes)
+}
+
+func order(last bool) int {
+	if last {
+		return 1
+	}
+	return 0
 }
 
 // left lets go of files that nobody uses any more.

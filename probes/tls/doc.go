@@ -15,7 +15,7 @@ import (
 // Role is what a probed function does with a connection.
 type Role uint8
 
-// Roles of functions.
+// Roles of functions. The programs in the kernel know them by these numbers.
 const (
 	Read    Role = iota // SSL_read(ssl, buffer, size) gives the length
 	Write               // SSL_write, likewise
