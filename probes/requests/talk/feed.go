@@ -15,13 +15,13 @@ func (p *Reader) feed(c *connection, r *Record) {
 			p.streaming[c] = struct{}{}
 		}
 		p.turn = wire.Span{From: r.from(), Data: r.Request, Size: r.size(), First: r.First, Last: r.Last}
-		p.told, p.unpaired, p.read = 0, 0, 0
+		p.told, p.unpaired, p.holes, p.read = 0, 0, 0, 0
 		p.span(c, r)
 		p.review(c, r)
 		return
 	}
 	before := c.proto
-	p.told, p.unpaired, p.read = 0, 0, 0
+	p.told, p.unpaired, p.holes, p.read = 0, 0, 0, 0
 	if n := r.asked(); n > 0 {
 		p.turn = wire.Span{From: wire.Client, Data: r.Request, Size: n, First: r.Start, Last: r.Start, Turn: true}
 		p.span(c, r)
@@ -73,7 +73,11 @@ func (p *Reader) harvest(c *connection, r *Record) {
 	if out.Peer != "" {
 		c.sni, c.peer = out.Peer, ""
 	}
+	p.holes += out.Skipped
 	for i := range out.Exchanges {
+		if out.Exchanges[i].Partial {
+			p.holes++
+		}
 		p.request(c, r, &out.Exchanges[i])
 	}
 	p.count(r, uint64(len(out.Exchanges)))

@@ -53,16 +53,23 @@ func (r *Record) endpoint() Endpoint {
 	return e
 }
 
+// lesson is what is known of a place: what is spoken there (an index in the
+// list), and how the kernel was told to capture it.
+type lesson struct {
+	proto int
+	how   Capture
+}
+
 // judge decides what connections speak.
 type judge struct {
 	list    []*wire.Protocol
 	byName  map[string]*wire.Protocol
-	lessons map[Endpoint]int // index in list
+	lessons map[Endpoint]lesson
 	program func(core.ProcKey) string
 }
 
 func newJudge(list []*wire.Protocol) *judge {
-	j := &judge{list: list[:min(len(list), maxProtocols)], byName: make(map[string]*wire.Protocol, len(list)), lessons: make(map[Endpoint]int)}
+	j := &judge{list: list[:min(len(list), maxProtocols)], byName: make(map[string]*wire.Protocol, len(list)), lessons: make(map[Endpoint]lesson)}
 	for _, p := range j.list {
 		j.byName[cmp.Or(p.ID, p.Name)] = p
 	}
@@ -74,7 +81,7 @@ func newJudge(list []*wire.Protocol) *judge {
 func (j *judge) look(c *connection, r *Record) *wire.Protocol {
 	g := c.guess
 	g.looked++
-	lesson, learned := j.lessons[r.endpoint()]
+	known, learned := j.lessons[r.endpoint()]
 	best, points, role := -1, uint8(enough-1), c.role
 	for i, p := range j.list {
 		if c.not&(1<<i) != 0 || p.Datagram != r.datagram() {
@@ -88,7 +95,7 @@ func (j *judge) look(c *connection, r *Record) *wire.Protocol {
 			j.listen(server, p, r)
 		}
 		for turn, n := range [2]uint8{*server, *client} {
-			if n > 0 && (learned && lesson == i || j.expected(p, c, r, turn == 1)) {
+			if n > 0 && (learned && known.proto == i || j.expected(p, c, r, turn == 1)) {
 				n += expecting
 			}
 			if n > points {
@@ -152,10 +159,10 @@ func (j *judge) expected(p *wire.Protocol, c *connection, r *Record, turned bool
 	return slices.Contains(p.Programs, j.program(c.proc))
 }
 
-// learn remembers what an endpoint speaks; new reports whether that is news.
-func (j *judge) learn(at Endpoint, p *wire.Protocol) (fresh bool) {
+// learn remembers what an endpoint speaks; fresh reports whether that is news.
+func (j *judge) learn(at Endpoint, p *wire.Protocol, how Capture) (fresh bool) {
 	i := slices.Index(j.list, p)
-	if old, ok := j.lessons[at]; i < 0 || ok && old == i {
+	if old, ok := j.lessons[at]; i < 0 || ok && old.proto == i {
 		return false
 	}
 	if len(j.lessons) >= maxLessons {
@@ -164,14 +171,25 @@ func (j *judge) learn(at Endpoint, p *wire.Protocol) (fresh bool) {
 			break
 		}
 	}
-	j.lessons[at] = i
+	j.lessons[at] = lesson{i, how}
+	return true
+}
+
+// deeper notes another way of capturing a known place; fresh reports whether it is.
+func (j *judge) deeper(at Endpoint, how Capture) (fresh bool) {
+	known, ok := j.lessons[at]
+	if !ok || known.how == how {
+		return false
+	}
+	known.how = how
+	j.lessons[at] = known
 	return true
 }
 
 // unlearn takes a lesson back, and reports whether there was one.
 func (j *judge) unlearn(at Endpoint, p *wire.Protocol) bool {
-	i, ok := j.lessons[at]
-	if ok = ok && j.list[i] == p; ok {
+	known, ok := j.lessons[at]
+	if ok = ok && j.list[known.proto] == p; ok {
 		delete(j.lessons, at)
 	}
 	return ok

@@ -57,6 +57,7 @@ type Reader struct {
 	told     uint64 // of the record so far: what the parser told
 	read     int64  // and the bytes that it understood
 	unpaired int    // answers without a request
+	holes    int64  // signs that something was not captured
 }
 
 // New makes a reader of the given protocols. tune may be nil.
@@ -113,7 +114,10 @@ func (p *Reader) begin(r *Record) *connection {
 	c.proc, c.role, c.seq, c.datagram = r.Proc, r.Role, r.Seq, r.datagram()
 	c.nameless = r.Role == core.RoleUnknown
 	if r.Kind == Transfer && !c.nameless { // by what is known of the place, or seen by the kernel
-		c.captured = Capture{Stream: true, Head: wideHead}
+		c.captured = Capture{Stream: true}
+		if known := p.judge.lessons[r.endpoint()]; known.how.Stream {
+			c.captured = known.how
+		}
 	}
 	c.joined = r.Flags&Joined != 0 || r.Seq > 1
 	p.meet(c, r)
@@ -198,7 +202,7 @@ func (p *Reader) decide(c *connection, proto *wire.Protocol, r *Record) {
 		p.join(p.pairs[c.ends], c)
 	}
 	at, how := r.endpoint(), captureFor(proto)
-	if p.judge.learn(at, proto) && p.tune != nil {
+	if p.judge.learn(at, proto, how) && p.tune != nil {
 		p.tune.Endpoint(at, how)
 	}
 	if how != c.captured && !c.captured.Stream || c.nameless {

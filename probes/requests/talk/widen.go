@@ -11,6 +11,15 @@ const (
 	maxWidened = 4   // times that a connection is widened
 )
 
+// deepen asks for all of each transfer when messages were lost in what was not
+// captured of a connection that goes by transfer anyway.
+func (p *Reader) deepen(c *connection, r *Record) {
+	if p.holes == 0 || int64(len(r.Request)) >= r.size() || c.captured.Head == wideHead {
+		return
+	}
+	p.captureAll(c, r, Capture{Stream: true, Head: wideHead})
+}
+
 // widen asks for more of a connection when the heads of an exchange held more
 // than one request, or answers to requests that they did not hold.
 func (p *Reader) widen(c *connection, r *Record) {
@@ -20,16 +29,17 @@ func (p *Reader) widen(c *connection, r *Record) {
 	}
 	c.widened++
 	c.transfers, c.gained = 0, 0
-	p.capture(c, Capture{Stream: true, Head: wideHead})
-	if p.tune != nil {
-		p.tune.Endpoint(r.endpoint(), c.captured)
-	}
+	p.captureAll(c, r, Capture{Stream: true, Head: wideHead})
 }
 
 // review takes a wide connection back that has no pipelines after all: a request
 // and its answer are two transfers at least.
 func (p *Reader) review(c *connection, r *Record) {
-	if c.proto == nil || captureFor(c.proto).Stream {
+	if c.conn == nil || r.datagram() {
+		return
+	}
+	if captureFor(c.proto).Stream {
+		p.deepen(c, r)
 		return
 	}
 	c.transfers++
@@ -43,8 +53,14 @@ func (p *Reader) review(c *connection, r *Record) {
 		return
 	}
 	p.ignore(c)
-	p.capture(c, captureFor(c.proto))
-	if p.tune != nil {
-		p.tune.Endpoint(r.endpoint(), c.captured)
+	p.captureAll(c, r, captureFor(c.proto))
+}
+
+// captureAll tells the kernel how to hand over a connection and those to come at
+// its place.
+func (p *Reader) captureAll(c *connection, r *Record, how Capture) {
+	p.capture(c, how)
+	if at := r.endpoint(); p.tune != nil && p.judge.deeper(at, how) {
+		p.tune.Endpoint(at, how)
 	}
 }

@@ -164,6 +164,7 @@ type server struct {
 	*exec.Cmd
 	t    testing.TB
 	dir  string
+	host string
 	port int
 	key  core.ProcKey
 }
@@ -222,14 +223,26 @@ func as(owner, dir, name string, args ...string) *exec.Cmd {
 }
 
 // start runs a server and waits until its port answers.
-func start(t testing.TB, cmd *exec.Cmd, port int) *server {
+func start(t testing.TB, cmd *exec.Cmd, port int, host ...string) *server {
 	t.Helper()
-	s := &server{Cmd: cmd, t: t, dir: cmd.Dir, port: port}
+	return startTo(t, cmd, nil, port, host...)
+}
+
+// startTo does it with the server's output going elsewhere than to its log.
+func startTo(t testing.TB, cmd *exec.Cmd, out *os.File, port int, host ...string) *server {
+	t.Helper()
+	s := &server{Cmd: cmd, t: t, dir: cmd.Dir, port: port, host: "127.0.0.1"}
+	for _, h := range host {
+		s.host = h
+	}
 	log, err := os.Create(filepath.Join(cmd.Dir, "log"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	cmd.Stdout, cmd.Stderr = log, log
+	if out != nil {
+		cmd.Stdout = out
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -257,7 +270,7 @@ func start(t testing.TB, cmd *exec.Cmd, port int) *server {
 	return nil
 }
 
-func (s *server) addr() string { return fmt.Sprintf("127.0.0.1:%d", s.port) }
+func (s *server) addr() string { return fmt.Sprintf("%s:%d", s.host, s.port) }
 
 func keyOf(t testing.TB, pid int) core.ProcKey {
 	t.Helper()
