@@ -158,7 +158,7 @@ func piece(p byte, text string, d Dialect) string {
 		}
 		return q + s + q
 	}
-	plain := []string{" a", ", ", " = ", "(", ")", "-", " /* x */ ", " b ", "1", " . ", ";", " -- x\n", " SET x", " WITH ", " || ", "::", "e ", "\n", "$1 "}
+	plain := []string{" a", ", ", " = ", "(", ")", "- ", " /* x */ ", " b ", "1", " . ", ";", " -- x\n", " SET x", " WITH ", " || ", "::", "e ", "\n", "$1 "}
 	if int(p) < len(plain) {
 		return plain[p]
 	}
