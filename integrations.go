@@ -70,10 +70,19 @@ func checkIntegration(s config.IntegrationSection) error {
 	return integrations.Check(integrations.Kinds(), sectionOf(s), kit.Shared{Instance: "instance"})
 }
 
-func integrationKinds() []string {
-	var names []string
+func integrationKinds() (names []string) {
 	for _, k := range integrations.Kinds() {
 		names = append(names, k.Name)
+	}
+	return names
+}
+
+// singletons are the kinds of which there is one for the machine.
+func singletons() (names []string) {
+	for _, k := range integrations.Kinds() {
+		if k.Singleton {
+			names = append(names, k.Name)
+		}
 	}
 	return names
 }

@@ -257,6 +257,7 @@ func checks(dirs []string) config.Checks {
 
 		IntegrationKinds: integrationKinds(),
 		Integration:      checkIntegration,
+		Singletons:       singletons(),
 
 		Theme: func(name string) error {
 			_, err := themes.Load(name, dirs...)

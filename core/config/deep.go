@@ -30,6 +30,8 @@ type Checks struct {
 
 	IntegrationKinds []string                       // that exist
 	Integration      func(IntegrationSection) error // is it right
+	// Singletons are those that can be there once only.
+	Singletons []string
 }
 
 func (k *Checks) theme(s string) error {

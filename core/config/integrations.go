@@ -78,27 +78,45 @@ func integrations(n *node, k *Checks) (out Integrations, faults []fault) {
 	if n.kind != isMap {
 		return out, faultf(n, "needs kinds with their settings below it, for example redis: {address: 127.0.0.1:6379}")
 	}
-	rules := *n
-	rules.pairs = nil
+	rules, holds := *n, *n // holds is what is right of it, in its order
+	rules.pairs, holds.pairs = nil, nil
 	names := append(keysOf(reflect.TypeFor[IntegrationRules]()), k.IntegrationKinds...)
 	for _, p := range n.pairs {
 		switch {
 		case slices.Contains(k.IntegrationKinds, p.name), len(k.IntegrationKinds) == 0 && !slices.Contains(names, p.name):
 			sections, f := sectionsOf(p, k)
 			out.Sections = append(out.Sections, sections...)
+			if len(f) == 0 || len(sections) > 0 {
+				holds.pairs = append(holds.pairs, p.only(sections))
+			}
 			faults = append(faults, under(p.name, f)...)
 		case slices.Contains(names, p.name):
 			rules.pairs = append(rules.pairs, p)
+			holds.pairs = append(holds.pairs, p)
 		default:
 			faults = append(faults, fault{line: p.line, text: unknownWord("integration", p.name, names)})
 		}
 	}
 	faults = append(faults, decode(&rules, reflect.ValueOf(&out.Rules).Elem())...)
 	faults = append(faults, out.Rules.check(&rules, k)...)
-	if len(n.pairs) > 0 {
-		out.text = flow("", n)
+	if len(holds.pairs) > 0 {
+		out.text = flow("", &holds)
 	}
 	return out, faults
+}
+
+// only is a kind with those of its sections that are right.
+func (p pair) only(sections []IntegrationSection) pair {
+	if p.value.kind != isList {
+		return p
+	}
+	list := *p.value
+	list.items = nil
+	for _, s := range sections {
+		list.items = append(list.items, s.node)
+	}
+	p.value = &list
+	return p
 }
 
 // sectionsOf reads one kind: a section or a list of them.
@@ -109,6 +127,9 @@ func sectionsOf(p pair, k *Checks) (out []IntegrationSection, faults []fault) {
 	}
 	if len(items) > maxEntries {
 		return nil, faultf(p.value, "more than %d of one kind", maxEntries)
+	}
+	if len(items) > 1 && slices.Contains(k.Singletons, p.name) {
+		return nil, faultf(items[1], "may only be defined once: it is the same for the whole machine")
 	}
 	for _, it := range items {
 		s := IntegrationSection{Kind: p.name, Line: max(it.line, 1), node: it}

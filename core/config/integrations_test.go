@@ -53,7 +53,7 @@ func loadWith(t *testing.T, text string) (*Loaded, []sample, error) {
 		t.Fatal(err)
 	}
 	l, err := Load(Options{File: file, Env: []string{"HOME=" + t.TempDir()}, Checks: Checks{
-		IntegrationKinds: []string{"redis", "postgres"},
+		IntegrationKinds: []string{"redis", "postgres", "host"}, Singletons: []string{"host"},
 		Integration: func(s IntegrationSection) error {
 			v := sample{Address: "default"}
 			if err := s.Decode(&v, all); err != nil {
@@ -163,6 +163,18 @@ func TestG10_MistakesNameTheKeyAndTheLine(t *testing.T) {
 				t.Errorf("%q: %v does not say %q", c.text, err, word)
 			}
 		}
+	}
+}
+
+// A configuration with two singletons of one kind can neither be read nor, hence,
+// be printed.
+func TestG13_TwoSingletonsAreRefused(t *testing.T) {
+	l, _, err := loadWith(t, "integrations:\n  host:\n    - {user: a}\n    - {user: b}\n")
+	if err == nil || !strings.Contains(err.Error(), ":4: integrations.host: may only be defined once") {
+		t.Errorf("%v", err)
+	}
+	if strings.Contains(l.Print(), "user: b") {
+		t.Errorf("it is printed: %s", l.Print())
 	}
 }
 
