@@ -6,6 +6,7 @@ package integrations
 import (
 	"vitals/core/integrations/host"
 	"vitals/core/integrations/kit"
+	"vitals/core/integrations/memcached"
 	"vitals/core/integrations/nginx"
 	"vitals/core/integrations/postgres"
 	"vitals/core/integrations/redis"
@@ -17,6 +18,7 @@ func Kinds() []kit.Kind {
 		host.Kind(),
 		postgres.Kind(),
 		redis.Kind(),
+		memcached.Kind(),
 		nginx.Kind(),
 	}
 }

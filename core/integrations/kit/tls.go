@@ -1,6 +1,7 @@
 package kit
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -56,4 +57,22 @@ func (t TLS) Config(address string) (*tls.Config, error) {
 		c.Certificates = []tls.Certificate{pair}
 	}
 	return c, nil
+}
+
+// Dial connects to an endpoint, with TLS when that is enabled.
+func (t TLS) Dial(ctx context.Context, e Env, at Endpoint) (net.Conn, error) {
+	plain, err := e.Dial(ctx, at.Network, at.Address)
+	if err != nil || !t.Enabled {
+		return plain, err
+	}
+	config, err := t.Config(at.Address)
+	if err == nil {
+		c := tls.Client(plain, config)
+		if err = c.HandshakeContext(ctx); err == nil {
+			return c, nil
+		}
+		err = fmt.Errorf("tls: %w", err)
+	}
+	plain.Close()
+	return nil, err
 }

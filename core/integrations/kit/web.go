@@ -2,7 +2,6 @@ package kit
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -31,21 +30,10 @@ func (e Env) Web(at Endpoint, how TLS) *Web {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) { return e.Dial(ctx, at.Network, at.Address) }
 	w := &Web{base: "http://", endpoint: at, transport: &http.Transport{
 		DialContext: dial, MaxConnsPerHost: 1, MaxIdleConnsPerHost: 1, IdleConnTimeout: 2 * time.Minute, MaxResponseHeaderBytes: 64 << 10,
-		DialTLSContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			config, err := how.Config(at.Address)
-			if err != nil {
-				return nil, err
-			}
-			plain, err := dial(ctx, network, address)
-			if err != nil {
-				return nil, err
-			}
-			c := tls.Client(plain, config)
-			if err := c.HandshakeContext(ctx); err != nil {
-				plain.Close()
-				return nil, fmt.Errorf("tls: %w", err)
-			}
-			return c, nil
+		DialTLSContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			always := how
+			always.Enabled = true
+			return always.Dial(ctx, e, at)
 		},
 	}}
 	w.life, w.end = context.WithCancel(context.Background())

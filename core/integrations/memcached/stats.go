@@ -19,8 +19,11 @@ const (
 	maxStats = 20_000 // lines of one answer: slab classes are at most 63, with some 40 figures each
 )
 
+// errProtocol says that what answers is no memcached, or a broken one.
+var errProtocol = errors.New("this is not the memcached protocol")
+
 // errTooLarge ends a connection: what follows cannot be told apart any more.
-var errTooLarge = errors.New("the answer is larger than any that memcached gives")
+var errTooLarge = fmt.Errorf("%w: the answer is larger than any that memcached gives", errProtocol)
 
 // serverError is an answer that refuses the command.
 type serverError string
@@ -62,7 +65,7 @@ func readStats(r *bufio.Reader, f func(name, value []byte)) error {
 		}
 		rest, ok := bytes.CutPrefix(line, []byte("STAT "))
 		if !ok {
-			return refused(line)
+			return refusal(line)
 		}
 		name, value, _ := bytes.Cut(rest, []byte{' '})
 		if len(name) > 0 {
@@ -72,13 +75,14 @@ func readStats(r *bufio.Reader, f func(name, value []byte)) error {
 	return errTooLarge
 }
 
-func refused(line []byte) error {
+// refusal is the error that a line stands for that is no answer.
+func refusal(line []byte) error {
 	for _, prefix := range []string{"ERROR", "CLIENT_ERROR", "SERVER_ERROR"} {
 		if bytes.HasPrefix(line, []byte(prefix)) {
 			return serverError(line)
 		}
 	}
-	return fmt.Errorf("this is not the memcached protocol: %q", core.Clean(string(line), 32))
+	return fmt.Errorf("%w: %q", errProtocol, core.Clean(string(line), 32))
 }
 
 // readLine reads up to a newline; the line is valid until the next read.

@@ -5,10 +5,8 @@ package redis
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	"strings"
 	"time"
 
@@ -101,37 +99,18 @@ func (c *collector) connect(ctx context.Context) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	plain, err := c.env.Dial(ctx, e.Network, e.Address)
+	stream, err := c.settings.TLS.Dial(ctx, c.env, e)
 	if err != nil {
 		return nil, err
 	}
-	stop := context.AfterFunc(ctx, func() { plain.Close() })
-	defer stop()
-	stream, err := c.encrypt(ctx, plain, e)
-	if err == nil {
-		r := newConn(stream)
-		clear(c.refused) // another server may stand there now
-		if err = c.login(ctx, r); err == nil {
-			return r, nil
-		}
-	}
-	plain.Close()
-	return nil, err
-}
-
-func (c *collector) encrypt(ctx context.Context, plain net.Conn, e kit.Endpoint) (net.Conn, error) {
-	if !c.settings.TLS.Enabled {
-		return plain, nil
-	}
-	config, err := c.settings.TLS.Config(e.Address)
-	if err != nil {
+	defer context.AfterFunc(ctx, func() { stream.Close() })()
+	r := newConn(stream)
+	clear(c.refused) // another server may stand there now
+	if err := c.login(ctx, r); err != nil {
+		stream.Close()
 		return nil, err
 	}
-	stream := tls.Client(plain, config)
-	if err := stream.HandshakeContext(ctx); err != nil {
-		return nil, fmt.Errorf("tls: %w", err)
-	}
-	return stream, nil
+	return r, nil
 }
 
 func (c *collector) login(ctx context.Context, r *conn) error {
