@@ -40,7 +40,7 @@ func servers(s settings) integrations.Settings {
 	out := integrations.Settings{
 		Discovery: integrations.Discovery(c.Rules.Discovery), Interval: c.Rules.Interval, Timeout: c.Rules.Timeout,
 		NoScrape: c.Rules.Scrape != nil && !*c.Rules.Scrape,
-		Enable:   c.Rules.Enable, Deny: c.Rules.Deny, Pin: c.Rules.Pin,
+		Enable:   c.Rules.Enable, Deny: c.Rules.Deny, Pin: c.Rules.Pin, File: s.File,
 	}
 	if out.Discovery == "" && (!s.screen && !s.push || s.Rehearse) {
 		out.Discovery = integrations.DiscoverOff

@@ -60,6 +60,7 @@ func (m *Manager) Apply(s Settings) []Result {
 	m.mu.Unlock()
 	m.in.nudge() // look at what is found with new eyes
 	m.tellAll()
+	m.readable(s, entries)
 	return results
 }
 

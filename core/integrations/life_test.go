@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -314,5 +316,32 @@ func BenchmarkRound(b *testing.B) {
 		if r := batch.Done(); r.Series != 500 || len(f.take(r, time.Second)) != 2 {
 			b.Fatal("not all series")
 		}
+	}
+}
+
+func TestFilesWithSecretsThatOthersCanReadAreTold(t *testing.T) {
+	dir := t.TempDir()
+	open, shut, config := filepath.Join(dir, "open"), filepath.Join(dir, "shut"), filepath.Join(dir, "config.yaml")
+	for file, mode := range map[string]os.FileMode{open: 0o644, shut: 0o600, config: 0o640} {
+		if err := os.WriteFile(file, []byte("pw"), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	with := func(text string) Section {
+		var s kit.Secret
+		if err := s.UnmarshalText([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		return section("fake", fakeSettings{Address: filepath.Base(text), Login: kit.Login{Password: s}})
+	}
+	f := &fake{}
+	w := newWorld(t, nil, f.kind("fake", nil))
+	w.set(Settings{File: config, Sections: []Section{with("file:" + open), with("file:" + shut)}})
+	if !w.said(open+" can be read") || w.said(shut) || w.said(config) {
+		t.Errorf("%+v", w.events)
+	}
+	w.set(Settings{File: config, Sections: []Section{with("literal")}})
+	if !w.said(config + " can be read") {
+		t.Errorf("%+v", w.events)
 	}
 }

@@ -22,6 +22,7 @@ type Settings struct {
 	// Enable, Deny and Pin are patterns of found ones: "redis", "redis/127.0.0.1:*".
 	Enable, Deny, Pin []string
 	Sections          []Section
+	File              string // that they were read from, "" without one
 }
 
 // Discovery says what happens with servers that are found.

@@ -1,0 +1,34 @@
+package integrations
+
+import (
+	"fmt"
+	"os"
+
+	"vitals/core"
+	"vitals/core/integrations/kit"
+)
+
+// readable tells of files with secrets that others can read: those that the
+// settings name, and the configuration itself when it holds one.
+func (m *Manager) readable(s Settings, entries []entry) {
+	seen := map[string]bool{}
+	warn := func(file, what string) {
+		if file == "" || seen[file] {
+			return
+		}
+		seen[file] = true
+		if i, err := os.Stat(file); err == nil && i.Mode().Perm()&0o044 != 0 {
+			m.notice(fmt.Sprintf("%s %s can be read by others than its owner (chmod 600 it)", what, core.Clean(file, core.MaxRoute)), nil)
+		}
+	}
+	for _, e := range entries {
+		kit.EachSecret(e.settings, func(x kit.Secret) {
+			switch {
+			case x.Reference():
+				warn(x.File(), "the secret in")
+			case !x.Empty():
+				warn(s.File, "the configuration holds a secret and")
+			}
+		})
+	}
+}
