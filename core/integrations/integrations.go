@@ -4,6 +4,7 @@
 package integrations
 
 import (
+	"vitals/core/integrations/haproxy"
 	"vitals/core/integrations/host"
 	"vitals/core/integrations/kit"
 	"vitals/core/integrations/memcached"
@@ -20,5 +21,6 @@ func Kinds() []kit.Kind {
 		redis.Kind(),
 		memcached.Kind(),
 		nginx.Kind(),
+		haproxy.Kind(),
 	}
 }
