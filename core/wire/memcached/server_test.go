@@ -73,7 +73,7 @@ func stats(t *testing.T, addr string) map[string]int {
 }
 
 // The server's own statistics are the truth.
-func TestG04_CountsAgreeWithStats(t *testing.T) {
+func TestCountsAgreeWithStats(t *testing.T) {
 	addr := server(t)
 	proxy := wiretest.NewProxy(t, "tcp", addr)
 	var wg sync.WaitGroup

@@ -120,7 +120,7 @@ func work(t *testing.T, addr string) {
 }
 
 // The server's own statistics are the truth.
-func TestG04_CountsAgreeWithTheServersCom(t *testing.T) {
+func TestCountsAgreeWithTheServersCom(t *testing.T) {
 	addr := server(t)
 	before := status(t, addr)
 	proxy := wiretest.NewProxy(t, "tcp", addr)

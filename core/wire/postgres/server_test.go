@@ -96,7 +96,7 @@ COMMIT;
 `
 
 // The server's own statistics, and the load tool's count, are the truth.
-func TestG04_CountsAgreeWithPgStatStatements(t *testing.T) {
+func TestCountsAgreeWithPgStatStatements(t *testing.T) {
 	addr := server(t)
 	for _, mode := range []string{"simple", "extended", "prepared"} {
 		psql(t, addr, "SELECT pg_stat_statements_reset()")
@@ -133,7 +133,7 @@ func TestG04_CountsAgreeWithPgStatStatements(t *testing.T) {
 	}
 }
 
-func TestG04_ErrorsAndPipelinesAgreeWithTheServer(t *testing.T) {
+func TestErrorsAndPipelinesAgreeWithTheServer(t *testing.T) {
 	addr := server(t)
 	proxy := wiretest.NewProxy(t, "tcp", addr)
 	psql(t, addr, "SELECT pg_stat_statements_reset()")

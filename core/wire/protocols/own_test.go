@@ -10,7 +10,7 @@ import (
 
 // What a protocol says in the middle of a connection is at least possible for
 // its own Sniff: one that says "No" would take back what was believed before.
-func TestG12_NobodyDeniesItsOwn(t *testing.T) {
+func TestNobodyDeniesItsOwn(t *testing.T) {
 	for _, p := range List() {
 		if p.Datagram {
 			continue

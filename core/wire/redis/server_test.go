@@ -47,7 +47,7 @@ func talk(t *testing.T, addr string, pieces ...string) {
 }
 
 // The server's own statistics are the truth.
-func TestG04_RedisCountsAgreeWithCommandstats(t *testing.T) {
+func TestRedisCountsAgreeWithCommandstats(t *testing.T) {
 	addr := server(t)
 	proxy := wiretest.NewProxy(t, "tcp", addr)
 	host, port, _ := net.SplitHostPort(proxy.Addr)
@@ -81,7 +81,7 @@ func TestG04_RedisCountsAgreeWithCommandstats(t *testing.T) {
 
 // What the kernel hands over by default, the beginnings of whole turns, is enough
 // for one command at a time; of a pipeline, what was captured is counted.
-func TestG04_RedisCountsAgreeWithDefaultHeads(t *testing.T) {
+func TestRedisCountsAgreeWithDefaultHeads(t *testing.T) {
 	addr := server(t)
 	proxy := wiretest.NewProxy(t, "tcp", addr)
 	host, port, _ := net.SplitHostPort(proxy.Addr)
