@@ -90,10 +90,9 @@ var capabilities = [...]struct {
 }{
 	{39, "CAP_BPF", "load programs"},
 	{38, "CAP_PERFMON", "attach them"},
-	{21, "CAP_SYS_ADMIN", "iterate over other users' processes"},
+	{21, "CAP_SYS_ADMIN", "measure what they cost"},
 	{19, "CAP_SYS_PTRACE", "read other users' /proc/PID"},
 	{2, "CAP_DAC_READ_SEARCH", "read executables of other users"},
-	{12, "CAP_NET_ADMIN", "read socket details"},
 }
 
 func (s System) rights() Row {
