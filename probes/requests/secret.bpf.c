@@ -97,11 +97,20 @@ static __always_inline bool try_lock(struct conn *c)
 	return !__sync_lock_test_and_set(&c->lock, 1);
 }
 
+// Programs of uprobes may lose their processor in the middle. Who holds a
+// connection must not: newer kernels let it say so.
+extern void bpf_preempt_disable(void) __ksym __weak;
+extern void bpf_preempt_enable(void) __ksym __weak;
+
 static __always_inline int lock(struct conn *c)
 {
-	for (int i = 0; i < 512; i++)
+	if (bpf_preempt_disable)
+		bpf_preempt_disable();
+	for (int i = 0; i < 4096; i++)
 		if (try_lock(c))
 			return 1;
+	if (bpf_preempt_enable)
+		bpf_preempt_enable();
 	__sync_fetch_and_add(&contended, 1);
 	return 0;
 }
@@ -109,6 +118,8 @@ static __always_inline int lock(struct conn *c)
 static __always_inline void unlock(struct conn *c)
 {
 	__sync_lock_test_and_set(&c->lock, 0);
+	if (bpf_preempt_enable)
+		bpf_preempt_enable();
 }
 
 #include "capture.h"
@@ -484,7 +495,7 @@ int sweep(struct bpf_iter__bpf_map_elem *ctx)
 		return 0;
 	at = *key;
 	c = bpf_map_lookup_elem(&conns, &at);
-	if (!c || !c->on || c->state == IDLE || !try_lock(c))
+	if (!c || !c->on || c->state == IDLE || !lock(c))
 		return 0;
 	swept(c, &o);
 	unlock(c);
