@@ -9,7 +9,7 @@ PREFIX   ?= /usr/local
 ROOT     := $(shell [ "$$(id -u)" = 0 ] && echo yes)
 SUDO     := $(if $(ROOT),,sudo)
 
-.PHONY: help build run install test test-unit test-kernel test-faults bench bench-program bench-push generate generate-check lint fmt clean
+.PHONY: help build run install test test-unit test-kernel test-kernels test-faults bench bench-program bench-push generate generate-check lint fmt clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ test-unit: ## every Go test that this user can run, no installing
 
 test-kernel: ## only what needs root: probes on this kernel, and the program end to end
 	$(GO) test -p 1 -count=1 -timeout 20m ./probes/... .
+
+test-kernels: ## older kernels under qemu, in software: the requests probe and the whole program on 5.10, 6.1 and 6.12
+	@GO='$(GO)' .ci/kernels
 
 test-faults: ## known faults, put back one at a time: the test that each one names must fail
 	@GO='$(GO)' .ci/faults
