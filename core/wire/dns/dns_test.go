@@ -194,7 +194,7 @@ func TestShortCaptures(t *testing.T) {
 	}
 }
 
-func TestG12_Sniff(t *testing.T) {
+func TestSniff(t *testing.T) {
 	q := ask(1, "shop.example", typeA, 0)
 	if v := UDP.Sniff(wire.Client, q, int64(len(q))); v != wire.Likely {
 		t.Errorf("a question: %d", v)

@@ -103,7 +103,7 @@ func (r *relay) take(client string, from wire.Side, b []byte) {
 }
 
 // dnsmasq says what it was asked, and the parser must say the same.
-func TestG08_LookupsAgreeWithTheLog(t *testing.T) {
+func TestLookupsAgreeWithTheLog(t *testing.T) {
 	addr, log := startDnsmasq(t)
 	r, udp := newRelay(t, addr)
 	tcp := wiretest.NewProxy(t, "tcp", addr)

@@ -126,7 +126,7 @@ func TestTurns(t *testing.T) {
 	}
 }
 
-func TestG12_NotHTTP(t *testing.T) {
+func TestNotHTTP(t *testing.T) {
 	for _, first := range []string{"*1\r\n$4\r\nPING\r\n", "\x16\x03\x01\x02", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "GET key\r\n", "gets a\r\n"} {
 		if r := exchanges(script("> "+first, "< +OK\r\n"), false, ""); !r.Wrong || len(r.Exchanges) > 0 {
 			t.Errorf("%q: %+v", first, r)

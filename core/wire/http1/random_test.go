@@ -61,7 +61,7 @@ func conversation(r *rand.Rand) (rec wiretest.Recording, truth []string) {
 // Whatever is captured of a conversation, what is told of it is true: all of it
 // when everything was captured, else a part, in its order, and statuses only where
 // they were seen.
-func TestG12_WhatIsToldIsTrue(t *testing.T) {
+func TestWhatIsToldIsTrue(t *testing.T) {
 	whole, part, named := 0, 0, 0
 	for seed := range uint64(3000) {
 		r := rand.New(rand.NewPCG(seed, 9))

@@ -89,7 +89,7 @@ func turns(p *wiretest.Proxy) (all []wire.Exchange) {
 	return all
 }
 
-func TestG04_CountsAgreeWithTheServer(t *testing.T) {
+func TestCountsAgreeWithTheServer(t *testing.T) {
 	c, addr := serve(t)
 	proxy := wiretest.NewProxy(t, "tcp", addr)
 	tr := &http.Transport{MaxIdleConnsPerHost: 3}
@@ -142,7 +142,7 @@ type zeros struct{}
 
 func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
 
-func TestG04_CountsAgreeWithTheAccessLog(t *testing.T) {
+func TestCountsAgreeWithTheAccessLog(t *testing.T) {
 	path := wiretest.Program(t, "nginx", "/usr/sbin/nginx")
 	dir := t.TempDir()
 	for d := dir; strings.HasPrefix(d, os.TempDir()+"/"); d = filepath.Dir(d) {

@@ -171,7 +171,7 @@ func TestDataIsSkippedAndLostHeadersAreSaid(t *testing.T) {
 	k.want(map[string]int{"GET /a/b 200": 1, "GET " + wire.UnknownLost + " 200": 1, "GET /new 200": 2}, 0)
 }
 
-func TestG06_JoinedInTheMiddle(t *testing.T) {
+func TestJoinedInTheMiddle(t *testing.T) {
 	c, s, k := newPeer(), newPeer(), newTalk(t, true)
 	c.get(1, "/seen/by/nobody")
 	s.ok(1)
@@ -211,7 +211,7 @@ func TestGapAndOverflow(t *testing.T) {
 	}
 }
 
-func TestG12_NotHTTP2(t *testing.T) {
+func TestNotHTTP2(t *testing.T) {
 	for _, b := range []string{"GET / HTTP/1.1\r\n\r\n", "PRIORITY", "*1\r\n$4\r\nPING\r\n", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", string(make([]byte, 100)), ""} {
 		for _, side := range []wire.Side{wire.Client, wire.Server} {
 			if v := Sniff(side, []byte(b), int64(len(b))); v != wire.No {
@@ -310,7 +310,7 @@ func BenchmarkCall(b *testing.B) {
 }
 
 // A call whose headers are hidden is known by its messages.
-func TestG06_JoinedCalls(t *testing.T) {
+func TestJoinedCalls(t *testing.T) {
 	c, s, k := newPeer(), newPeer(), newTalk(t, true)
 	call := func(id uint32, body string) ([]byte, []byte) {
 		ask := append(c.headers(id, false, ":method", "POST", ":path", "/a.B/C", "content-type", "application/grpc"), raw(typeData, endStream, id, body)...)
@@ -332,7 +332,7 @@ func TestG06_JoinedCalls(t *testing.T) {
 }
 
 // Joined anywhere, a connection gives names that are right, or none.
-func TestG06_JoinedNamesAreNeverWrong(t *testing.T) {
+func TestJoinedNamesAreNeverWrong(t *testing.T) {
 	for name, rec := range wiretest.LoadAll(t, "testdata") {
 		right := map[string]bool{wire.UnknownJoined: true}
 		for _, x := range wiretest.Feed(&Protocol, rec.Spans(), false, "").Exchanges {

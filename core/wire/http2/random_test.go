@@ -51,7 +51,7 @@ func conversation(r *rand.Rand) (rec wiretest.Recording, truth map[string]int) {
 
 // Whatever is captured of a connection, what is told of it is true: paths and
 // statuses are right or not there, and nothing is told that never was.
-func TestG12_WhatIsToldIsTrue(t *testing.T) {
+func TestWhatIsToldIsTrue(t *testing.T) {
 	all, part, named := 0, 0, 0
 	for seed := range uint64(1500) {
 		r := rand.New(rand.NewPCG(seed, 9))

@@ -190,7 +190,7 @@ func equal(t *testing.T, got, want map[string]int) {
 	}
 }
 
-func TestG05_CountsAgreeWithTheServer(t *testing.T) {
+func TestCountsAgreeWithTheServer(t *testing.T) {
 	c, addr := serve(t)
 	proxy := wiretest.NewProxy(t, "tcp", addr)
 	var wg sync.WaitGroup
@@ -260,7 +260,7 @@ server { listen %[2]s http2; root %[1]s; } }`, dir, addr, log), 0o644)
 }
 
 // h2load and nginx have encoders of their own.
-func TestG05_CountsAgreeWithTheAccessLog(t *testing.T) {
+func TestCountsAgreeWithTheAccessLog(t *testing.T) {
 	addr, log := startNginx(t)
 	proxy := wiretest.NewProxy(t, "tcp", addr)
 	h2load := wiretest.Program(t, "h2load")
