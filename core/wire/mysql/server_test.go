@@ -16,7 +16,10 @@ import (
 	"vitals/core/wire/wiretest"
 )
 
-// server runs a real one, whose root has no password, and gives its address.
+// password keeps out whoever looks at the servers of this machine meanwhile.
+const password = "vitals"
+
+// server runs a real one and gives its address.
 func server(t *testing.T) string {
 	t.Helper()
 	if os.Getuid() != 0 {
@@ -45,6 +48,7 @@ func server(t *testing.T) string {
 	wiretest.Serve(t, "tcp", addr, "setpriv", append(as, wiretest.Program(t, "mariadbd", "/usr/sbin/mariadbd"), "--no-defaults",
 		"--datadir="+data, "--port="+strconv.Itoa(port), "--bind-address=127.0.0.1", "--socket="+filepath.Join(dir, "s.sock"),
 		"--skip-name-resolve", "--local-infile=1", "--innodb-flush-log-at-trx-commit=0")...)
+	cli(t, addr, "ALTER USER IF EXISTS root@localhost IDENTIFIED BY '"+password+"', root@127.0.0.1 IDENTIFIED BY '"+password+"', root@'::1' IDENTIFIED BY '"+password+"'", "--password=")
 	cli(t, addr, "CREATE DATABASE d; CREATE TABLE d.t (a INT PRIMARY KEY, b TEXT); INSERT INTO d.t VALUES (1,'x'),(2,'y'),(3,'z')")
 	return addr
 }
@@ -53,7 +57,7 @@ func server(t *testing.T) string {
 func cli(t *testing.T, addr, statements string, more ...string) string {
 	t.Helper()
 	host, port, _ := strings.Cut(addr, ":")
-	args := append([]string{"--no-defaults", "-h", host, "-P", port, "-u", "root", "-N", "-f", "--local-infile=1"}, more...)
+	args := append([]string{"--no-defaults", "-h", host, "-P", port, "-u", "root", "-p" + password, "-N", "-f", "--local-infile=1"}, more...)
 	cmd := exec.Command(wiretest.Program(t, "mysql"), args...)
 	cmd.Stdin = strings.NewReader(statements)
 	out, _ := cmd.CombinedOutput()
@@ -79,7 +83,7 @@ func status(t *testing.T, addr string) map[string]int {
 // work uses a driver: four connections, prepared statements and plain ones.
 func work(t *testing.T, addr string) {
 	t.Helper()
-	db, err := sql.Open("mysql", "root@tcp("+addr+")/d")
+	db, err := sql.Open("mysql", "root:"+password+"@tcp("+addr+")/d")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +166,7 @@ func TestRecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	one := func(addr string) {
-		db, err := sql.Open("mysql", "root@tcp("+addr+")/d")
+		db, err := sql.Open("mysql", "root:"+password+"@tcp("+addr+")/d")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -197,7 +201,7 @@ func TestRecord(t *testing.T) {
 		"compressed": func(addr string) { cli(t, addr, "SELECT 1", "--compress") },
 		"statistics": func(addr string) {
 			host, port, _ := strings.Cut(addr, ":")
-			wiretest.Run(t, wiretest.Program(t, "mysqladmin"), "--no-defaults", "-h", host, "-P", port, "-u", "root", "status", "ping", "processlist")
+			wiretest.Run(t, wiretest.Program(t, "mysqladmin"), "--no-defaults", "-h", host, "-P", port, "-u", "root", "-p"+password, "status", "ping", "processlist")
 		},
 	} {
 		proxy := wiretest.NewProxy(t, "tcp", addr)

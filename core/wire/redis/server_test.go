@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -59,7 +60,6 @@ func TestRedisCountsAgreeWithCommandstats(t *testing.T) {
 	all := proxy.Exchanges(&Protocol)
 	got := wiretest.Count(all)
 	stats := commandstats(t, addr)
-	delete(stats, "INFO")
 	for name, n := range stats {
 		if got[name] != n {
 			t.Errorf("%s: %d, the server counts %d", name, got[name], n)
@@ -88,7 +88,6 @@ func TestRedisCountsAgreeWithDefaultHeads(t *testing.T) {
 	bench := wiretest.Program(t, "redis-benchmark")
 	wiretest.Run(t, bench, "-h", host, "-p", port, "-c", "4", "-n", "1000", "-d", "900", "-q", "-t", "set,get,lpush,lrange_100,mset")
 	got, stats := wiretest.Count(proxy.Turns(&Protocol, 256, 64)), commandstats(t, addr)
-	delete(stats, "INFO")
 	for name, n := range stats {
 		if got[name] != n {
 			t.Errorf("%s: %d, the server counts %d", name, got[name], n)
@@ -113,6 +112,10 @@ func TestRedisCountsAgreeWithDefaultHeads(t *testing.T) {
 		t.Errorf("pipelines within 256 bytes: %d, %d of them partial; the server counts %d", n, partial, truth)
 	}
 }
+
+// ours are the commands that the tests send. Others may come from whoever looks
+// at the servers of this machine meanwhile.
+var ours = []string{"SET", "GET", "LPUSH", "LRANGE", "MSET", "MULTI", "INCR", "EXEC"}
 
 // commandstats asks the server for its counts, as METHOD: calls.
 func commandstats(t *testing.T, addr string) map[string]int {
@@ -139,7 +142,9 @@ func commandstats(t *testing.T, addr string) map[string]int {
 		if err != nil {
 			t.Fatal(lines.Text())
 		}
-		stats[strings.ToUpper(strings.ReplaceAll(name, "|", " "))] = calls
+		if name = strings.ToUpper(strings.ReplaceAll(name, "|", " ")); slices.Contains(ours, name) {
+			stats[name] = calls
+		}
 	}
 	if len(stats) == 0 {
 		t.Fatal("no statistics")
