@@ -62,22 +62,22 @@ func (p *Reader) meet(c *connection, r *Record) {
 		return
 	}
 	c.ends, c.paired = key, true
-	b := p.pairs[key]
-	if b == nil {
-		b = &both{}
-		p.pairs[key] = b
-	}
-	p.join(b, c)
+	p.join(c)
 }
 
-// join takes one end into a pair once its role is known.
-func (p *Reader) join(b *both, c *connection) {
-	mine, other := &b.client, &b.server
-	switch c.role {
-	case core.RoleServer:
-		mine, other = other, mine
-	case core.RoleUnknown:
+// join takes one end into its pair once its role is known.
+func (p *Reader) join(c *connection) {
+	if !c.paired || c.role == core.RoleUnknown {
 		return
+	}
+	b := p.pairs[c.ends]
+	if b == nil {
+		b = &both{}
+		p.pairs[c.ends] = b
+	}
+	mine, other := &b.client, &b.server
+	if c.role == core.RoleServer {
+		mine, other = other, mine
 	}
 	if *mine != nil && *mine != c {
 		b.ambiguous = true

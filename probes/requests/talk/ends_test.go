@@ -102,3 +102,29 @@ func TestMemoryIsBounded(t *testing.T) {
 		t.Errorf("%d requests", len(s.seen))
 	}
 }
+
+// A client's answer that is told before its request is read after it.
+func TestAnswersThatAreToldEarly(t *testing.T) {
+	transfer := func(seq uint32, flags uint16, text string) Record {
+		r := far(said(1, seq, text, ""))
+		r.Kind, r.Flags, r.First, r.Last = Transfer, flags, int64(seq)*1000, int64(seq)*1000
+		r.In, r.Out = 0, uint64(len(text))
+		if flags&Received != 0 {
+			r.In, r.Out = r.Out, 0
+		}
+		return r
+	}
+	s, p := play(transfer(1, 0, "!one"), transfer(2, Received, "!ok"), transfer(3, Received|Late, "!ok"), transfer(4, 0, "!two"),
+		transfer(5, 0, "!three"), transfer(6, Received|Late, "!ok"), transfer(7, Received, "!ok once more"))
+	if got := lines(s); len(got) != 2 || got[1] != "sure two partial" || s.cover[them].Unpaired != 0 || !p.Held() {
+		t.Errorf("got %q, coverage %+v", got, s.cover[them])
+	}
+	// The send that the last ones wait for never comes.
+	for range 2 {
+		p.Release(map[uint64]bool{})
+	}
+	p.Deliver()
+	if got := lines(s); len(got) != 3 || s.cover[them].Unpaired != 1 || p.Held() {
+		t.Errorf("got %q, coverage %+v", got, s.cover[them])
+	}
+}

@@ -10,14 +10,16 @@ import (
 // feed gives a record to the parser of its connection and takes what comes out.
 func (p *Reader) feed(c *connection, r *Record) {
 	if r.Kind == Transfer {
-		if !c.stream {
+		if !c.stream && r.Flags&Greeting == 0 {
 			c.stream = true
 			p.streaming[c] = struct{}{}
 		}
 		p.turn = wire.Span{From: r.from(), Data: r.Request, Size: r.size(), First: r.First, Last: r.Last}
 		p.told, p.unpaired, p.holes, p.read = 0, 0, 0, 0
 		p.span(c, r)
-		p.review(c, r)
+		if c.stream {
+			p.review(c, r)
+		}
 		return
 	}
 	before := c.proto

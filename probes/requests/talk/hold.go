@@ -1,5 +1,7 @@
 package talk
 
+import "vitals/core"
+
 // A socket that is not TCP may vanish untold, so that its exchange is shipped at
 // its first response byte; an amendment with the final figures may follow. Until
 // then the record is held.
@@ -39,6 +41,48 @@ func (p *Reader) release1(c *connection) {
 	p.lay(k)
 }
 
+// Sends are told when they end: a client's answer may be told before the request
+// that it answers. maxDelayed is how many transfers wait for such a send.
+const maxDelayed = 16
+
+// delay keeps answers that came before their requests; false when r is to be read
+// now.
+func (p *Reader) delay(c *connection, r *Record) bool {
+	waits := c.delayed != nil
+	if r.Kind != Transfer || r.Role != core.RoleClient || !r.received() || !waits && r.Flags&Late == 0 {
+		return false
+	}
+	if !waits {
+		c.delayed = &delayed{}
+		p.late[c] = struct{}{}
+	}
+	c.delayed.list = append(c.delayed.list, p.keep(r))
+	if len(c.delayed.list) == maxDelayed {
+		p.catchUp(c)
+	}
+	return true
+}
+
+// delayed are transfers that wait for the send before them.
+type delayed struct {
+	list []*kept
+	idle bool // a sweep found nothing new
+}
+
+// catchUp reads what was delayed.
+func (p *Reader) catchUp(c *connection) {
+	d := c.delayed
+	if d == nil {
+		return
+	}
+	c.delayed = nil
+	delete(p.late, c)
+	for _, k := range d.list {
+		p.understand(c, &k.Record)
+		p.lay(k)
+	}
+}
+
 // Release reads what has been held since the release before, unless its socket is
 // in open: still answering. Without open it reads all.
 func (p *Reader) Release(open map[uint64]bool) {
@@ -55,8 +99,15 @@ func (p *Reader) Release(open map[uint64]bool) {
 }
 
 // settle ends what nothing followed: exchanges of undecided connections, and
-// generic ones.
+// answers whose requests did not come.
 func (p *Reader) settle(all bool) {
+	for c := range p.late {
+		if all || c.delayed.idle {
+			p.catchUp(c)
+		} else {
+			c.delayed.idle = true
+		}
+	}
 	for c := range p.undecided {
 		if c.guess.idle++; all || c.guess.idle > 4 {
 			p.giveUp(c)

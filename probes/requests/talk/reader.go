@@ -47,6 +47,7 @@ type Reader struct {
 	held      map[*connection]struct{} // with a record that may be amended
 	streaming map[*connection]struct{} // read transfer by transfer
 	undecided map[*connection]struct{} // with records that wait for a decision
+	late      map[*connection]struct{} // with answers that wait for their requests
 	spare     []*kept
 	// TLS says that what is read was encrypted; set it before the first record.
 	TLS bool
@@ -72,6 +73,7 @@ func New(sink core.Sink, list []*wire.Protocol, tune Tuner) *Reader {
 		held:      make(map[*connection]struct{}),
 		streaming: make(map[*connection]struct{}),
 		undecided: make(map[*connection]struct{}),
+		late:      make(map[*connection]struct{}),
 	}
 	p.peers = newPeers(p.names)
 	p.table = newTable(maxConns, p.evicted)
@@ -101,7 +103,13 @@ func (p *Reader) Take(r *Record) {
 	if r.Flags&Early != 0 && p.hold(c, r) {
 		return
 	}
+	if p.delay(c, r) {
+		return
+	}
 	p.understand(c, r)
+	if c.delayed != nil {
+		p.catchUp(c)
+	}
 	if r.Flags&(Closed|Ends) != 0 {
 		p.giveUp(c)
 		p.forget(c)
@@ -113,7 +121,7 @@ func (p *Reader) begin(r *Record) *connection {
 	c := p.table.add(r.Cookie)
 	c.proc, c.role, c.seq, c.datagram = r.Proc, r.Role, r.Seq, r.datagram()
 	c.nameless = r.Role == core.RoleUnknown
-	if r.Kind == Transfer && !c.nameless { // by what is known of the place, or seen by the kernel
+	if r.Kind == Transfer && !c.nameless && r.Flags&Greeting == 0 { // by what is known of the place, or seen by the kernel
 		c.captured = Capture{Stream: true}
 		if known := p.judge.lessons[r.endpoint()]; known.how.Stream {
 			c.captured = known.how
@@ -198,9 +206,7 @@ func (p *Reader) decide(c *connection, proto *wire.Protocol, r *Record) {
 	delete(p.undecided, c)
 	c.proto = proto
 	c.conn = proto.New(wire.Options{Names: p.names, Joined: c.joined || g.looked > len(g.waiting)+1, Port: r.serverPort()})
-	if c.paired {
-		p.join(p.pairs[c.ends], c)
-	}
+	p.join(c)
 	at, how := r.endpoint(), captureFor(proto)
 	if p.judge.learn(at, proto, how) && p.tune != nil {
 		p.tune.Endpoint(at, how)
@@ -289,6 +295,7 @@ func (p *Reader) lay(k *kept) {
 // end is the end of a connection.
 func (p *Reader) end(c *connection, r *Record) {
 	p.release1(c)
+	p.catchUp(c)
 	p.giveUp(c)
 	if c.conn != nil {
 		c.conn.End(r.Last, reason(r.Flags), &p.out)
@@ -302,6 +309,7 @@ func (p *Reader) end(c *connection, r *Record) {
 // evicted lets go of a connection that there is no room for.
 func (p *Reader) evicted(c *connection) {
 	p.release1(c)
+	p.catchUp(c)
 	p.giveUp(c)
 	r := Record{Cookie: c.cookie, Proc: c.proc, Role: c.role}
 	if c.conn != nil {
@@ -323,6 +331,7 @@ func (p *Reader) leave(c *connection) {
 	delete(p.streaming, c)
 	delete(p.undecided, c)
 	delete(p.held, c)
+	delete(p.late, c)
 	p.part(c)
 }
 
@@ -338,7 +347,7 @@ func reason(flags uint16) string {
 
 // Held tells whether something waits that time alone will settle: records that
 // may be amended, undecided connections, unread exchanges.
-func (p *Reader) Held() bool { return len(p.held) > 0 || len(p.undecided) > 0 }
+func (p *Reader) Held() bool { return len(p.held)+len(p.undecided)+len(p.late) > 0 }
 
 // Waiting tells of requests that wait for their answers on connections that are
 // read transfer by transfer: the kernel does not know of those.

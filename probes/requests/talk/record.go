@@ -33,7 +33,7 @@ const (
 const (
 	Early    = 1 << iota // shipped at its first response byte: an amendment may follow
 	Amend                // final figures of an exchange that was shipped before
-	Late                 // client: the send of the request was reported after the answer
+	Late                 // client: a send that began before is reported after this
 	Closed               // the connection ended before an answer
 	Reset                // by a reset
 	Timeout              // by a timeout
@@ -43,6 +43,7 @@ const (
 	Ends                 // the connection ended with this exchange
 	Datagram             // a transfer is a datagram
 	Switched             // the first transfer after exchanges
+	Greeting             // what a server said first; the connection goes by exchange
 )
 
 // Address families that are treated differently.

@@ -37,9 +37,10 @@ type connection struct {
 	datagram  bool
 	seen      bool // counted as a connection
 	not       uint64
-	guess     *guess // while undecided
-	held      *kept  // shipped early: may be amended
-	open      Times  // generic: what has begun
+	guess     *guess   // while undecided
+	held      *kept    // shipped early: may be amended
+	open      Times    // generic: what has begun
+	delayed   *delayed // answers that wait for a send that is told late
 }
 
 // table finds connections by cookie and forgets the longest unused ones.
