@@ -81,7 +81,7 @@ func TestIdsAreUnique(t *testing.T) {
 }
 
 // Nobody claims what another protocol says at the beginning of a connection.
-func TestG12_RecordingsAreClaimedByTheirOwn(t *testing.T) {
+func TestRecordingsAreClaimedByTheirOwn(t *testing.T) {
 	folders, _ := filepath.Glob("../*/testdata")
 	checked := 0
 	for _, folder := range folders {
@@ -126,7 +126,7 @@ func owner(p *wire.Protocol) string {
 	return p.Name
 }
 
-func TestG12_RandomBytesAreNobodys(t *testing.T) {
+func TestRandomBytesAreNobodys(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	buf := make([]byte, 300)
 	for range 60_000 {
