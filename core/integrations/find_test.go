@@ -278,21 +278,27 @@ func TestAServerThatGoesAndComesBack(t *testing.T) {
 	p := proc(own(), "faked", "tcp 127.0.0.1:7000")
 	w.m.ProcessUp(p)
 	w.untilRuns(idFound)
-	w.m.ProcessDown(p.ProcKey, core.Exit{}, time.Now())
-	time.Sleep(100 * time.Millisecond)
-	if w.unit(idFound).ID == "" {
-		t.Fatal("its unit went before the time to forget it")
-	}
-	f.locked(func() { f.probed = nil })
-	p = proc(own(), "faked", "tcp 127.0.0.1:7000")
-	p.Birth++
-	w.m.ProcessUp(p)
-	w.untilRow(idFound, func(r core.IntegrationRow) bool { return len(r.Procs) == 1 && r.Procs[0] == p.ProcKey && r.Runs > 1 })
-	f.locked(func() {
-		if len(f.probed) != 0 {
-			t.Error("a server that is asked already was probed again")
+	for _, away := range []time.Duration{5 * time.Millisecond, 150 * time.Millisecond} { // within the grace, and after it
+		f.locked(func() { f.probed = nil })
+		w.m.ProcessDown(p.ProcKey, core.Exit{}, time.Now())
+		w.untilRow(idFound, func(r core.IntegrationRow) bool { return strings.Contains(r.Message, "its server ended") })
+		time.Sleep(away)
+		if asked := w.unit(idFound).ID != ""; asked != (away < 50*time.Millisecond) {
+			t.Errorf("gone for %v, it is asked: %v", away, asked)
 		}
-	})
+		next := proc(own(), "faked", "tcp 127.0.0.1:7000")
+		next.Birth = p.Birth + 1
+		p = next
+		w.m.ProcessUp(p)
+		w.untilRow(idFound, func(r core.IntegrationRow) bool {
+			return r.State == core.IntegrationRunning && len(r.Procs) == 1 && r.Procs[0] == p.ProcKey && r.Runs > 0
+		})
+		f.locked(func() {
+			if len(f.probed) != 0 {
+				t.Error("a server that answered before was probed again")
+			}
+		})
+	}
 	w.m.ProcessDown(p.ProcKey, core.Exit{}, time.Now())
 	w.until("it is forgotten", func() bool { return w.row(idFound).ID == "" && w.unit(idFound).ID == "" })
 }

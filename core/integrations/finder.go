@@ -210,7 +210,7 @@ func (m *Manager) refresh(s *server, g *group, now time.Time) {
 	moved := !sameSockets(s.sockets, g.sockets)
 	stronger := len(g.signs) > len(s.signs)
 	s.procs, s.sockets, s.signs, s.evidence, s.gone = g.procs, g.sockets, g.signs, g.words, time.Time{}
-	s.fresh = true
+	s.fresh, s.lost = true, false
 	if !fresh && !back && !other && !moved && !stronger {
 		return
 	}
@@ -228,7 +228,8 @@ func (m *Manager) refresh(s *server, g *group, now time.Time) {
 		return
 	}
 	if !s.probing && (fresh || back || other || moved || s.err != nil) {
-		s.probed, s.due = s.probed && !other, now.Add(m.cfg.Limits.Settle)
+		// One that answered is the same when it is started again in its place.
+		s.probed, s.due = s.probed && (s.err == nil || !other), now.Add(m.cfg.Limits.Settle)
 	}
 }
 
@@ -309,25 +310,26 @@ func (m *Manager) nextProbe(s *server) time.Time {
 	return at
 }
 
-// missing is the life of a server that does not listen any more: after the grace
-// its suggestions go, after the time to forget its unit.
+// missing is the life of a server that does not listen any more. After the grace
+// it is not asked any more, since something else may listen there by then, and a
+// mere suggestion goes; what was asked is listed until the time to forget it.
 func (m *Manager) missing(s *server, now time.Time) (time.Time, bool) {
 	id := s.id()
 	j := m.jobs[id]
 	found := j != nil && j.row.Origin == "found"
 	over := s.gone.Add(m.cfg.Limits.Grace)
-	if found {
-		over = s.gone.Add(m.cfg.Limits.Forget)
-	}
 	switch {
 	case m.choices.of(id).Pinned || matches(m.settings.Pin, s.kind.Name, s.name()):
 		return time.Time{}, true
 	case now.Before(over):
 		return over, true
-	}
-	if found {
+	case found:
 		m.drop(id)
 		m.event(s, s.kind.Title+" at "+s.name()+" is gone")
+		s.lost = true
+	}
+	if over = s.gone.Add(m.cfg.Limits.Forget); s.lost && now.Before(over) {
+		return over, true
 	}
 	return time.Time{}, false
 }

@@ -109,6 +109,9 @@ func (m *Manager) tellFound() {
 		if v.covered {
 			continue
 		}
+		if s.lost {
+			v = verdict{state: core.IntegrationFound, needs: core.NeedsTime, message: "it is asked again when it is back"}
+		}
 		listed[id] = true
 		row := m.foundRow(s, v)
 		if shown := id + string(row.State) + row.Needs + row.Message + row.Why + row.Service; shown != s.shown || !m.told[id] {

@@ -345,3 +345,14 @@ func TestFilesWithSecretsThatOthersCanReadAreTold(t *testing.T) {
 		t.Errorf("%+v", w.events)
 	}
 }
+
+func TestAFigureThatPanicsIsUnknown(t *testing.T) {
+	f := &fake{}
+	w := newWorld(t, nil, f.kind("fake", func(d *kit.Definition[fakeSettings]) {
+		d.Figures = []kit.Figure{{Title: "bad", Of: func(kit.Reading) float64 { panic("boom") }}, {Title: "none", Of: kit.Share("x", "x")}, {Title: "good", Of: kit.Level("fake_value")}}
+	}))
+	w.use(section("fake", fakeSettings{Address: "a", Value: 3}))
+	if r := w.untilRuns(idA); !math.IsNaN(r.Figures[0].V) || !math.IsNaN(r.Figures[1].V) || r.Figures[2].V != 3 {
+		t.Errorf("%+v", r.Figures)
+	}
+}

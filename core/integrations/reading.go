@@ -109,10 +109,7 @@ func (f *figures) take(now kit.Result, every time.Duration) []core.IntegrationFi
 	f.before = now
 	out := make([]core.IntegrationFigure, len(f.of))
 	for i, fig := range f.of {
-		v := fig.Of(r)
-		if math.IsInf(v, 0) {
-			v = math.NaN()
-		}
+		v := value(fig, r)
 		out[i] = core.IntegrationFigure{Title: fig.Title, Unit: fig.Unit, Chart: fig.Chart, V: v}
 		past := f.past[i]
 		if len(past) == trendPoints {
@@ -125,6 +122,19 @@ func (f *figures) take(now kit.Result, every time.Duration) []core.IntegrationFi
 		}
 	}
 	return out
+}
+
+// value is NaN when it is infinite, and when the kind cannot compute it.
+func value(fig kit.Figure, r reading) (v float64) {
+	v = math.NaN()
+	var err error
+	defer func() {
+		if err != nil || math.IsInf(v, 0) {
+			v = math.NaN()
+		}
+	}()
+	defer contain(&err)
+	return fig.Of(r)
 }
 
 // miss notes a collection that failed: a gap, and no rate across it.

@@ -39,6 +39,7 @@ type server struct {
 	probing bool
 	due     time.Time // when to probe; zero for never
 	pause   time.Duration
+	lost    bool      // it was asked, and is gone for longer than the grace
 	gone    time.Time // since when it does not listen, zero while it does
 	shown   string    // what was told of it last
 	fresh   bool      // what the row of its job says of it is to be told
