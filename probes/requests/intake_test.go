@@ -169,6 +169,7 @@ func BenchmarkTake(b *testing.B) {
 			p := newIntake(s, nil)
 			n := uint64(0)
 			b.ReportAllocs()
+			before := cpuTime(b)
 			for b.Loop() {
 				n++
 				binary.LittleEndian.PutUint64(raw, n%64)                // another socket
