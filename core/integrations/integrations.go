@@ -8,6 +8,7 @@ import (
 	"vitals/core/integrations/host"
 	"vitals/core/integrations/kit"
 	"vitals/core/integrations/memcached"
+	"vitals/core/integrations/mysql"
 	"vitals/core/integrations/nginx"
 	"vitals/core/integrations/postgres"
 	"vitals/core/integrations/redis"
@@ -18,6 +19,7 @@ func Kinds() []kit.Kind {
 	return []kit.Kind{
 		host.Kind(),
 		postgres.Kind(),
+		mysql.Kind(),
 		redis.Kind(),
 		memcached.Kind(),
 		nginx.Kind(),
