@@ -2,6 +2,7 @@ package requests
 
 import (
 	"encoding/binary"
+	"runtime"
 	"testing"
 	"time"
 	"unsafe"
@@ -197,4 +198,32 @@ func cpuTime(b *testing.B) time.Duration {
 
 func portOf(protocol string) uint16 {
 	return map[string]uint16{"postgresql": 5432, "mysql": 3306, "memcached": 11211, "redis": 6379}[protocol]
+}
+
+// What is kept of 20,000 open connections is bounded, whatever they speak.
+func TestMemoryOfConnections(t *testing.T) {
+	for _, c := range []struct{ name, req, resp string }{
+		{"http", get, okay}, {"redis", "*1\r\n$4\r\nPING\r\n", "+PONG\r\n"},
+		{"postgresql", "Q\x00\x00\x00\x0dSELECT 1\x00", "C\x00\x00\x00\x0dSELECT 1\x00Z\x00\x00\x00\x05I"},
+	} {
+		p := newIntake(&silent{}, nil)
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		const open = 20000
+		x := requestsExchange{Family: talk.FamilyInet, Lport: portOf(c.name), Seq: 1}
+		for i := range uint64(2 * open) { // more than are kept
+			x.Cookie, x.Rport = i+1, uint16(i)
+			p.take(record(x, c.req, c.resp))
+		}
+		p.deliver()
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		each := (int64(after.HeapAlloc) - int64(before.HeapAlloc)) / open
+		t.Logf("%s: %d bytes a connection", c.name, each)
+		if each > 2048 || each <= 0 {
+			t.Errorf("%s: %d bytes a connection", c.name, each)
+		}
+		runtime.KeepAlive(p)
+	}
 }
