@@ -276,3 +276,38 @@ func TestListenersComeAndGo(t *testing.T) {
 	_ = l.Close()
 	eventually(t, "closed", func() bool { return !has() })
 }
+
+// A program that was started by another name of its file goes by that name.
+func TestProgramsGoByTheNameTheyWereStartedBy(t *testing.T) {
+	dir := t.TempDir()
+	sleep, err := exec.LookPath("sleep")
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := os.ReadFile(sleep)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "check-tool"), body, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("check-tool", filepath.Join(dir, "big-server")); err != nil {
+		t.Fatal(err)
+	}
+	p, err := openProc("/proc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	cmd := exec.Command(filepath.Join(dir, "big-server"), "60")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { cmd.Process.Kill(); cmd.Wait() }()
+	exe := filepath.Join(dir, "check-tool")
+	for comm, want := range map[string]string{"big-server": filepath.Join(dir, "big-server"), "check-tool": exe, "something": exe, "": exe, "../x": exe} {
+		if got := p.alias(int32(cmd.Process.Pid), exe, comm); got != want {
+			t.Errorf("comm %q: %s, want %s", comm, got, want)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"io"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -131,4 +132,22 @@ func (p *proc) pids(buf []byte, visit func(pid int32, ino uint64)) error {
 		}
 		return true
 	})
+}
+
+// alias is the path by which a process was started, when that is another name of
+// its executable: redis-server is a link to redis-check-rdb, and httpd may be one
+// to busybox. comm is that name, unless the process chose another one.
+func (p *proc) alias(pid int32, exe, comm string) string {
+	base := baseName(exe)
+	if comm == "" || strings.HasPrefix(base, comm) || strings.ContainsAny(comm, "/ ") {
+		return exe
+	}
+	name := exe[:len(exe)-len(base)] + comm
+	var running, called unix.Stat_t
+	if unix.Fstatat(p.fd, relative(pid, "exe"), &running, 0) != nil ||
+		unix.Fstatat(p.fd, relative(pid, "root"+name), &called, 0) != nil ||
+		running.Ino != called.Ino || running.Dev != called.Dev {
+		return exe
+	}
+	return name
 }

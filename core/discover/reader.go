@@ -109,7 +109,11 @@ func (r *reader) identity(res *result) {
 	} else if len(argv) > 0 && !strings.Contains(argv[0], " ") {
 		exe = argv[0] // of another user, and we are not root: for the name only
 	}
-	id.program = core.Clean(programName(exe, argv, func() string { return r.folder(pid) }), core.MaxName)
+	called := exe
+	if err == nil {
+		called = r.proc.alias(pid, exe, res.comm)
+	}
+	id.program = core.Clean(programName(called, argv, func() string { return r.folder(pid) }), core.MaxName)
 	if err == nil {
 		id.exe = core.Clean(exe, core.MaxRoute)
 	}
