@@ -104,6 +104,7 @@ type pause struct {
 func open(s Settings, e kit.Env) (kit.Collector, error) {
 	c := &collector{settings: s, env: e, names: map[string]named{}, refused: map[string]pause{}}
 	c.line.Connect = c.connect
+	c.line.Keep = isRefusal
 	return c, nil
 }
 

@@ -113,6 +113,7 @@ type sample struct {
 func open(s Settings, e kit.Env) (kit.Collector, error) {
 	c := &collector{settings: s, env: e, queries: queries(), slow: map[string]slowly{}, refused: map[string]slowly{}}
 	c.line.Connect = c.connect
+	c.line.Keep = isRefusal
 	return c, nil
 }
 
