@@ -77,13 +77,17 @@ func watch(t *testing.T, who ...core.ProcKey) *watcher {
 
 func (w *watcher) choose(who ...core.ProcKey) {
 	w.t.Helper()
+	if err := w.Select(selectionOf(who...)); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func selectionOf(who ...core.ProcKey) core.Selection {
 	set := map[core.ProcKey]bool{}
 	for _, k := range who {
 		set[k] = true
 	}
-	if err := w.Select(core.Selection{Set: set}); err != nil {
-		w.t.Fatal(err)
-	}
+	return core.Selection{Set: set}
 }
 
 func (w *watcher) take(raw []byte) {
