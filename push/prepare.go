@@ -49,7 +49,7 @@ func prepare(families []*dto.MetricFamily, group []Label, strict bool) (payload,
 		}
 		if !clean {
 			var dropped int
-			if f, dropped = mended(f, strict); dropped > 0 {
+			if f, dropped = mended(f, group, strict); dropped > 0 {
 				p.withheld += dropped
 			}
 			if len(f.Metric) == 0 {
@@ -64,14 +64,16 @@ func prepare(families []*dto.MetricFamily, group []Label, strict bool) (payload,
 	return p, nil
 }
 
-// checkMetric fails when a label is also a grouping label, since a gateway would
-// overwrite its value, and reports false when the metric needs mending.
+// checkMetric fails when a label of ours is also a grouping label, since a gateway
+// would overwrite its value, and reports false when the metric needs mending.
 func checkMetric(family string, m *dto.Metric, group []Label, strict bool) (clean bool, err error) {
 	clean = m.TimestampMs == nil || !strict
 	for _, l := range m.Label { // once: on large pushes the memory is what takes time
 		name := l.GetName()
 		for i := range group {
-			if name == group[i].Name {
+			if name == group[i].Name && foreign(m) {
+				clean = false
+			} else if name == group[i].Name {
 				return false, fmt.Errorf("label %q of %s is also a grouping label: choose another name with --group", name, family)
 			}
 		}
@@ -91,14 +93,17 @@ func validText(m *dto.Metric) bool {
 	return true
 }
 
-// mended returns a copy of f without the metrics that are not UTF-8 and, when
-// strict, without timestamps.
-func mended(f *dto.MetricFamily, strict bool) (_ *dto.MetricFamily, dropped int) {
+// mended returns a copy of f without the metrics that are not UTF-8, with foreign
+// labels out of the way of grouping labels and, when strict, without timestamps.
+func mended(f *dto.MetricFamily, group []Label, strict bool) (_ *dto.MetricFamily, dropped int) {
 	c := &dto.MetricFamily{Name: f.Name, Help: f.Help, Type: f.Type, Unit: f.Unit}
 	for _, m := range f.Metric {
 		if !validText(m) {
 			dropped++
 			continue
+		}
+		if clashes(m, group) {
+			m = exported(m, group)
 		}
 		if strict && m.TimestampMs != nil {
 			m = &dto.Metric{

@@ -88,7 +88,7 @@ func TestChaosKillPusher(t *testing.T) {
 	file := filepath.Join(files, "v.prom")
 	said := &lines{}
 	for round := range rounds {
-		gateway, s := child(t, store)
+		gateway, s := child(t, store, smallHalf)
 		begin, acked := said.get()
 		checkWhole(t, "gateway", s.series()[`a{instance="i",job="j"}`], s.series()[`b{instance="i",job="j"}`], acked, begin)
 		if text, err := os.ReadFile(file); err == nil {

@@ -17,7 +17,11 @@ import (
 	"time"
 )
 
-const childDir = "VITALS_TEST_GATEWAY_DIR"
+const (
+	childDir  = "VITALS_TEST_GATEWAY_DIR"
+	childHalf = "VITALS_TEST_GATEWAY_HALF" // of the journal, so that it is full often
+	smallHalf = childHalf + "=65536"
+)
 
 // TestMain makes this program a gateway on a free port, or a pusher, when it is
 // told to be one.
@@ -44,6 +48,9 @@ func beGateway(dir string) error {
 		if err != nil {
 			return err
 		}
+		if half, err := strconv.ParseInt(os.Getenv(childHalf), 10, 64); err == nil {
+			d.half = half
+		}
 		c.Store = d
 	}
 	g, err := New(c)
@@ -62,10 +69,10 @@ func beGateway(dir string) error {
 }
 
 // child is a gateway in a process of its own.
-func child(t testing.TB, dir string) (*exec.Cmd, *server) {
+func child(t testing.TB, dir string, env ...string) (*exec.Cmd, *server) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^$")
-	cmd.Env = append(os.Environ(), childDir+"="+dir)
+	cmd.Env = append(append(os.Environ(), env...), childDir+"="+dir)
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := cmd.StdoutPipe()
@@ -167,7 +174,7 @@ func TestChaosKill(t *testing.T) {
 		pushers[i] = &pusher{job: fmt.Sprintf("j%d", i), rng: rand.New(rand.NewPCG(seed, uint64(i)+2))}
 	}
 	for round := range rounds {
-		cmd, s := child(t, dir)
+		cmd, s := child(t, dir, smallHalf)
 		have := s.series()
 		for _, p := range pushers {
 			p.check(t, have)

@@ -17,14 +17,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// DiskStore is a directory with one file for each group. A file is written
-// beside its place, synced, moved there, and the directory synced, so that after
-// a crash a file is the old or the new one, whole. What is damaged all the same
-// is moved to the subdirectory quarantine.
+// DiskStore is a directory with one file for each group, and a journal of what
+// is newer. A file is written beside its place, synced, moved there, and the
+// directory synced, so that after a crash a file is the old or the new one,
+// whole. What is damaged all the same is moved to the subdirectory quarantine.
 type DiskStore struct {
 	dir         string
 	log         *slog.Logger
 	lock        *os.File
+	journal     *journal // nil before Load, and where no space can be reserved
+	half        int64    // of the journal, in bytes
 	quarantined atomic.Int64
 }
 
@@ -37,6 +39,9 @@ const (
 	quarantine  = "quarantine"
 	// syncers is how many files are synced at one time: waiting for a disk costs no CPU.
 	syncers = 16
+	// syncEach is up to how many files each is synced by itself: more are cheaper
+	// to sync with all the rest of the file system.
+	syncEach = 64
 	// maxGroupFile bounds what is read into memory when loading.
 	maxGroupFile = 4 << 30
 )
@@ -64,11 +69,15 @@ func OpenDisk(dir string, log *slog.Logger) (*DiskStore, error) {
 		}
 		return nil, fmt.Errorf("store %s: %w", dir, err)
 	}
-	return &DiskStore{dir: dir, log: log, lock: lock}, nil
+	return &DiskStore{dir: dir, log: log, lock: lock, half: journalHalf}, nil
 }
 
 // Load implements Store.
 func (d *DiskStore) Load(f func(data []byte) error) error {
+	carried, err := d.recover()
+	if err != nil {
+		return fmt.Errorf("store %s: %w", d.dir, err)
+	}
 	entries, err := os.ReadDir(d.dir)
 	if err != nil {
 		return fmt.Errorf("store %s: %w", d.dir, err)
@@ -81,7 +90,7 @@ func (d *DiskStore) Load(f func(data []byte) error) error {
 			}
 			continue
 		}
-		if !strings.HasSuffix(name, groupSuffix) || !e.Type().IsRegular() {
+		if _, newer := carried[name]; newer || !strings.HasSuffix(name, groupSuffix) || !e.Type().IsRegular() {
 			continue
 		}
 		data, err := readGroupFile(filepath.Join(d.dir, name))
@@ -94,6 +103,84 @@ func (d *DiskStore) Load(f func(data []byte) error) error {
 		if err != nil {
 			return fmt.Errorf("store %s: %s: %w", d.dir, name, err)
 		}
+	}
+	for name, data := range carried {
+		if data == nil {
+			continue
+		}
+		if err := f(data); err != nil {
+			return fmt.Errorf("store %s: journal: %s: %w", d.dir, name, err)
+		}
+	}
+	return nil
+}
+
+// recover puts what the journal of a run before has into files, and begins a new
+// one where space can be reserved: without it every change is a file at once.
+// carried is what could not be put into files and is in the journal only.
+func (d *DiskStore) recover() (carried map[string][]byte, err error) {
+	path := filepath.Join(d.dir, journalName)
+	old, files, damaged, err := readJournal(path)
+	if err != nil {
+		return nil, fmt.Errorf("journal: %w", err)
+	}
+	carried = d.settle(files)
+	switch {
+	case old != nil && !damaged && old.half >= d.half:
+		d.journal = old
+		return carried, d.journal.next(carried)
+	case damaged:
+		if err := d.setAside(journalName, errors.New("a part of the journal cannot be read: what could be is in place")); err != nil {
+			return nil, err
+		}
+	}
+	if old != nil {
+		old.file.Close()
+	}
+	if d.journal, err = newJournal(path, d.half); err == nil && len(carried) > 0 {
+		err = d.journal.next(carried)
+	}
+	switch {
+	case err == nil:
+		return carried, syncDir(d.dir)
+	case len(carried) > 0:
+		return nil, fmt.Errorf("journal: %w", err)
+	}
+	d.log.Warn("no space can be reserved for a journal: every push is written to a file of its own", "store", d.dir, "error", err)
+	return nil, syncDir(d.dir)
+}
+
+// settle puts data into files and gives back that for which it failed.
+func (d *DiskStore) settle(files map[string][]byte) (failed map[string][]byte) {
+	if d.replace(files) == nil {
+		return nil
+	}
+	failed = map[string][]byte{}
+	var last error
+	for _, gone := range []bool{true, false} { // what goes makes room
+		for name, data := range files {
+			if (data == nil) != gone {
+				continue
+			}
+			if err := d.replace(map[string][]byte{name: data}); err != nil {
+				failed[name], last = data, err
+			}
+		}
+	}
+	if len(failed) > 0 {
+		d.log.Error("groups are kept in the journal, since their files cannot be written", "store", d.dir, "groups", len(failed), "error", last)
+	}
+	return failed
+}
+
+// fold puts what the journal has into files and goes on in its other half.
+func (d *DiskStore) fold() error {
+	files, err := d.journal.files()
+	if err == nil {
+		err = d.journal.next(d.settle(files))
+	}
+	if err != nil {
+		return fmt.Errorf("store %s: journal: %w", d.dir, err)
 	}
 	return nil
 }
@@ -123,7 +210,7 @@ func openFile(b []byte) ([]byte, error) {
 		// A damaged version is told from a newer one by the checksum, which every
 		// version has at this place.
 		if sha256.Sum256(data) == [sha256.Size]byte(head[12:]) {
-			return nil, fmt.Errorf("format version %d is not known: it was written by a newer vitals, use that or another directory", v)
+			return nil, newerVersion(v)
 		}
 		return nil, fmt.Errorf("%w: version %d", ErrCorrupt, v)
 	}
@@ -134,6 +221,10 @@ func openFile(b []byte) ([]byte, error) {
 		return nil, fmt.Errorf("%w: wrong checksum", ErrCorrupt)
 	}
 	return data, nil
+}
+
+func newerVersion(v uint32) error {
+	return fmt.Errorf("format version %d is not known: it was written by a newer vitals, use that or another directory", v)
 }
 
 func sealFile(data []byte) []byte {
@@ -162,17 +253,47 @@ func (d *DiskStore) setAside(name string, why error) error {
 // Quarantined is how many damaged files were set aside.
 func (d *DiskStore) Quarantined() int64 { return d.quarantined.Load() }
 
-// Commit implements Store: first everything that needs space is written and
-// synced, then all files are moved.
+// Commit implements Store. What does not fit into the journal makes room there
+// first; what takes a large part of it is a file at once.
 func (d *DiskStore) Commit(changes []Change) error {
 	last := map[string][]byte{} // a group may be there several times
 	for _, c := range changes {
 		last[fileName(c.ID)] = c.Data
 	}
-	if err := d.prepare(last); err != nil {
+	if d.journal != nil {
+		entry := record(last, d.journal.generation)
+		if !d.journal.fits(entry) {
+			if err := d.fold(); err != nil {
+				return err
+			}
+			entry = record(last, d.journal.generation)
+		}
+		switch {
+		case int64(len(entry)) <= d.journal.half/4 || !d.journal.empty() && d.journal.fits(entry):
+			if err := d.journal.append(entry); err != nil {
+				return fmt.Errorf("store %s: %w", d.dir, err)
+			}
+			return nil
+		case !d.journal.empty():
+			return fmt.Errorf("store %s: the journal is needed for groups whose files cannot be written", d.dir)
+		}
+	}
+	if err := d.replace(last); err != nil {
 		return fmt.Errorf("store %s: %w", d.dir, err)
 	}
-	for name, data := range last {
+	return nil
+}
+
+// replace puts data into files: first everything that needs space is written
+// and synced, then all files are moved.
+func (d *DiskStore) replace(files map[string][]byte) error {
+	if len(files) == 0 {
+		return nil
+	}
+	if err := d.prepare(files); err != nil {
+		return err
+	}
+	for name, data := range files {
 		path := filepath.Join(d.dir, name)
 		var err error
 		if data == nil {
@@ -183,13 +304,10 @@ func (d *DiskStore) Commit(changes []Change) error {
 			err = os.Rename(filepath.Join(d.dir, tempPrefix+name), path)
 		}
 		if err != nil {
-			return fmt.Errorf("store: %w", err)
+			return err
 		}
 	}
-	if err := syncDir(d.dir); err != nil {
-		return fmt.Errorf("store %s: %w", d.dir, err)
-	}
-	return nil
+	return syncDir(d.dir)
 }
 
 func fileName(id string) string {
@@ -203,6 +321,7 @@ func (d *DiskStore) prepare(files map[string][]byte) error {
 	var mu sync.Mutex
 	var failed error
 	slots := make(chan struct{}, syncers)
+	each := len(files) <= syncEach
 	for name, data := range files {
 		if data == nil {
 			continue
@@ -210,7 +329,7 @@ func (d *DiskStore) prepare(files map[string][]byte) error {
 		slots <- struct{}{}
 		wait.Go(func() {
 			defer func() { <-slots }()
-			if err := writeSynced(filepath.Join(d.dir, tempPrefix+name), data); err != nil {
+			if err := writeFile(filepath.Join(d.dir, tempPrefix+name), data, each); err != nil {
 				mu.Lock()
 				failed = err
 				mu.Unlock()
@@ -218,6 +337,9 @@ func (d *DiskStore) prepare(files map[string][]byte) error {
 		})
 	}
 	wait.Wait()
+	if failed == nil && !each {
+		failed = unix.Syncfs(int(d.lock.Fd()))
+	}
 	if failed != nil {
 		for name := range files {
 			os.Remove(filepath.Join(d.dir, tempPrefix+name))
@@ -226,7 +348,7 @@ func (d *DiskStore) prepare(files map[string][]byte) error {
 	return failed
 }
 
-func writeSynced(path string, data []byte) (err error) {
+func writeFile(path string, data []byte, sync bool) (err error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
@@ -235,7 +357,7 @@ func writeSynced(path string, data []byte) (err error) {
 	if err == nil {
 		_, err = f.Write(data)
 	}
-	if err == nil {
+	if err == nil && sync {
 		err = f.Sync()
 	}
 	return errors.Join(err, f.Close())
@@ -249,5 +371,19 @@ func syncDir(dir string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// Close gives the directory free.
-func (d *DiskStore) Close() error { return d.lock.Close() }
+// Close puts everything into files and gives the directory free. What cannot be
+// put there stays in the journal, for the next run.
+func (d *DiskStore) Close() error {
+	if d.journal != nil {
+		err := d.fold()
+		if err == nil && d.journal.empty() {
+			err = os.Remove(filepath.Join(d.dir, journalName))
+		}
+		if err != nil {
+			d.log.Warn("the journal stays: the next gateway in this directory reads it", "store", d.dir, "error", err)
+		}
+		_ = d.journal.file.Close()
+		d.journal = nil
+	}
+	return d.lock.Close()
+}

@@ -126,7 +126,7 @@ func TestP23_CorruptFilesAreSetAside(t *testing.T) {
 	}
 	aside, _ := filepath.Glob(filepath.Join(dir, quarantine, "*.group"))
 	rest, _ := filepath.Glob(filepath.Join(dir, "*"))
-	if len(aside) != len(damage) || len(rest) != 3 { // one group, lock, quarantine
+	if len(aside) != len(damage) || len(rest) != 4 { // one group, journal, lock, quarantine
 		t.Errorf("set aside %v, left %v", aside, rest)
 	}
 	s.want(200, "PUT", "/metrics/job/new", "a 1\n")
@@ -236,29 +236,43 @@ func TestDiskFull(t *testing.T) {
 	}
 }
 
+// What is acknowledged is in the journal when its file cannot be written, and
+// goes there when it can.
 func TestAFileThatCannotBeWritten(t *testing.T) {
 	dir := t.TempDir()
-	d := disk(t, dir)
-	s := start(t, Config{Store: d})
+	s := start(t, Config{Store: disk(t, dir)})
 	s.want(200, "PUT", "/metrics/job/j", "a 1\n")
-	// A directory in the place of the temporary file: writing fails.
-	var key Key
-	for _, g := range s.gw.Groups() {
-		key = g.Key
-	}
+	s.want(200, "PUT", "/metrics/job/k", "k 1\n")
+	key := s.gw.Groups()[0].Key
+	s.stop()
 	block := filepath.Join(dir, tempPrefix+fileName(key.id()))
+	s = start(t, Config{Store: disk(t, dir)})
+	// A directory in the place of the temporary file: writing fails.
 	if err := os.MkdirAll(filepath.Join(block, "x"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	s.want(500, "PUT", "/metrics/job/j", "a 2\n")
-	s.wantSeries(false, series{`a{instance="",job="j"}`: 1})
+	for n := 2; n < 5; n++ {
+		s.want(200, "PUT", "/metrics/job/j", fmt.Sprintf("a %d\n", n))
+	}
+	s.stop()
+	if files := groupFiles(dir); len(files) != 2 {
+		t.Errorf("files %v", files)
+	}
 	if err := os.RemoveAll(block); err != nil {
 		t.Fatal(err)
 	}
-	s.want(200, "PUT", "/metrics/job/j", "a 3\n")
-	s.stop()
 	s = start(t, Config{Store: disk(t, dir)})
-	s.wantSeries(false, series{`a{instance="",job="j"}`: 3})
+	s.wantSeries(false, series{`a{instance="",job="j"}`: 4, `k{instance="",job="k"}`: 1})
+}
+
+func groupFiles(dir string) (names []string) {
+	paths, _ := filepath.Glob(filepath.Join(dir, "*"+groupSuffix))
+	for _, p := range paths {
+		if name := filepath.Base(p); !strings.HasPrefix(name, tempPrefix) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 func TestP24_AFullQueueIs503(t *testing.T) {
