@@ -36,6 +36,10 @@ func serveHTTP2() {
 		os.Exit(1)
 	}
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Upgrade") == "websocket" {
+			echo(w)
+			return
+		}
 		io.Copy(io.Discard, r.Body)
 		key := ""
 		switch {
@@ -69,6 +73,72 @@ func serveHTTP2() {
 		b, _ := json.Marshal(counts)
 		mu.Unlock()
 		fmt.Println(string(b))
+	}
+}
+
+// echo switches to WebSockets and sends each frame back as one of its own.
+func echo(w http.ResponseWriter) {
+	c, rw, err := w.(http.Hijacker).Hijack()
+	if err != nil {
+		return
+	}
+	defer c.Close()
+	io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+	for {
+		var head [6]byte // two bytes and the mask
+		if _, err := io.ReadFull(rw, head[:]); err != nil {
+			return
+		}
+		payload := make([]byte, head[1]&0x7f)
+		io.ReadFull(rw, payload)
+		c.Write(append([]byte{head[0], byte(len(payload))}, payload...))
+		if head[0] == 0x88 {
+			return
+		}
+	}
+}
+
+// A WebSocket is a stream: counted once, never a latency.
+func TestWebSocketsAreStreams(t *testing.T) {
+	needRoot(t)
+	self, _ := os.Executable()
+	port := freePort(t)
+	cmd := as("", room(t, ""), self)
+	cmd.Env = append(cmd.Env, "VITALS_TRUTH_HELPER=http2", fmt.Sprintf("VITALS_TRUTH_ADDR=127.0.0.1:%d", port))
+	in, _ := cmd.StdinPipe()
+	defer in.Close()
+	s := start(t, cmd, port)
+	l := watch(t, roomy, s.key)
+	c, err := net.Dial("tcp", s.addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(c, "GET /chat/42 HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==\r\n\r\n")
+	r := bufio.NewReader(c)
+	for line := ""; line != "\r\n"; line, _ = r.ReadString('\n') {
+	}
+	for range 50 {
+		io.WriteString(c, "\x81\x85\x00\x00\x00\x00hello")
+		io.CopyN(io.Discard, r, 7)
+	}
+	io.WriteString(c, "\x88\x82\x00\x00\x00\x00\x03\xe8")
+	io.Copy(io.Discard, r)
+	c.Close()
+	settle()
+	l.stop()
+	if n := l.count(func(r row) bool {
+		return r.stream && r.protocol == "websocket" && r.role == core.RoleServer && r.route == "/chat/{id}"
+	}); n != 1 {
+		t.Errorf("%d WebSockets", n)
+	}
+	if n := l.count(func(r row) bool { return !r.stream && r.protocol != "http" }); n != 0 {
+		t.Errorf("%d requests beside it", n)
+	}
+	l.nothingLost()
+	if t.Failed() {
+		for i := range l.seen {
+			t.Logf("%+v", l.seen[i])
+		}
 	}
 }
 

@@ -34,6 +34,8 @@ type lab struct {
 	seen  []core.Request // the first of them
 	cover core.Coverage
 	lost  map[string]uint64
+
+	flying []core.InFlight
 }
 
 // row is what makes requests equal.
@@ -68,7 +70,8 @@ func watch(t testing.TB, ring int, who ...core.ProcKey) *lab {
 	for _, k := range who {
 		set[k] = true
 	}
-	if err := unit.(core.Selective).Select(core.Selection{Set: set}); err != nil {
+	// Without a choice everybody is watched: what tests start later, too.
+	if err := unit.(core.Selective).Select(core.Selection{Set: set, Default: len(who) == 0}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(l.stop)
@@ -101,9 +104,13 @@ func (l *lab) Requests(list []core.Request) {
 		l.seen = append(l.seen, list...)
 	}
 }
-func (l *lab) Samples([]core.Sample)    {}
-func (l *lab) Usage([]core.Usage)       {}
-func (l *lab) InFlight([]core.InFlight) {}
+func (l *lab) Samples([]core.Sample) {}
+func (l *lab) Usage([]core.Usage)    {}
+func (l *lab) InFlight(list []core.InFlight) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.flying = append(l.flying[:0], list...)
+}
 func (l *lab) Lost(stage, reason string, n uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
