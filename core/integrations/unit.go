@@ -19,6 +19,7 @@ const (
 	refusedPause   = time.Minute
 	refusedPauses  = time.Hour // at most
 	closing        = time.Second
+	secondRound    = 2 * time.Second
 )
 
 // errDeaf is a call of a collector that does not return, whatever is tried.
@@ -95,10 +96,14 @@ func (u *unit) Serve(ctx context.Context, ready func()) error {
 		switch {
 		case ctx.Err() != nil:
 			return nil // what it says of a round that was cut off is not worth telling
+		case err == nil && !u.proven:
+			failed, u.proven = 0, true
+			ready()
+			// Rates need two collections: the second one comes soon.
+			timer.Reset(min(secondRound, u.job.recipe().options.Interval))
+			continue
 		case err == nil:
 			failed = 0
-			ready()
-			u.proven = true
 		default:
 			if failed++; !u.proven || failed >= failuresInARow || refusal(err) || errors.Is(err, errDeaf) {
 				return u.final(err)
