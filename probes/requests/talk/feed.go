@@ -165,8 +165,34 @@ func (p *Reader) change(c *connection, r *Record, name string, begun *wire.Excha
 // blinded gives up reading a connection.
 func (p *Reader) blinded(c *connection, r *Record, why string) {
 	c.conn, c.blind = nil, why
-	p.of(r.Proc).Why = why
+	if p.readElsewhere(c, r.Proc) {
+		return
+	}
+	p.of(r.Proc).Why = c.reason()
 	p.plainly(c)
+}
+
+// readElsewhere leaves an encrypted connection alone whose plain text is read
+// where it is encrypted.
+func (p *Reader) readElsewhere(c *connection, proc core.ProcKey) bool {
+	if c.blind != core.ProtoTLS || p.Secret == nil {
+		return false
+	}
+	c.elsewhere, c.why = p.Secret(proc)
+	if c.elsewhere {
+		p.ignore(c)
+		c.open = Times{}
+		p.capture(c, Capture{Mute: true})
+	}
+	return c.elsewhere
+}
+
+// reason is why a connection cannot be read.
+func (c *connection) reason() string {
+	if c.why == "" {
+		return c.blind
+	}
+	return c.blind + ": " + c.why
 }
 
 // ignore forgets that a connection is read transfer by transfer.
