@@ -5,6 +5,9 @@ import "vitals/core"
 // generic counts what nobody can read: each time that the client speaks again
 // begins an exchange. It has no method, route or status, but times.
 func (p *Reader) generic(c *connection, r *Record) {
+	if r.Seq%lookAgain == 0 && p.readElsewhere(c, r.Proc) {
+		return
+	}
 	if r.Role == core.RoleUnknown {
 		return // who asks is not known, so there are no exchanges
 	}
@@ -59,10 +62,10 @@ func (p *Reader) unread(c *connection, r *Record, x *Times, cancelled bool) {
 	case core.ProtoTLS:
 		protocol = core.ProtoTLS
 		t.Encrypted++
-		t.Why = c.blind
+		t.Why = c.reason()
 	default:
 		t.Blind++
-		t.Why = c.blind
+		t.Why = c.reason()
 		if c.proto != nil {
 			protocol = c.proto.Name
 		}

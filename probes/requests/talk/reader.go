@@ -27,9 +27,12 @@ type Tuner interface {
 type Capture struct {
 	Stream bool // each transfer, else each exchange
 	Head   int  // bytes of each transfer that are worth capturing, 0 for the least
+	Mute   bool // nothing at all: it is read elsewhere
 }
 
-func captureFor(p *wire.Protocol) Capture { return Capture{p.Stream || p.Datagram, p.Head} }
+func captureFor(p *wire.Protocol) Capture {
+	return Capture{Stream: p.Stream || p.Datagram, Head: p.Head}
+}
 
 // Reader turns the records of the kernel into requests: it finds out what each
 // connection speaks, lets the parser of that read it, and counts what nobody can
@@ -51,6 +54,9 @@ type Reader struct {
 	spare     []*kept
 	// TLS says that what is read was encrypted; set it before the first record.
 	TLS bool
+	// Secret tells whether the plain text of a process' TLS is read elsewhere, and
+	// if not, why. Nil means that it is not. Set it before the first record.
+	Secret func(core.ProcKey) (readable bool, why string)
 	// Folded is how many names were counted as other, the caller may reset it.
 	Folded   uint64
 	turn     wire.Span // the one that is fed
@@ -160,6 +166,9 @@ func (p *Reader) inOrder(c *connection, r *Record) bool {
 
 // understand hands a record to the parser of its connection, or finds one.
 func (p *Reader) understand(c *connection, r *Record) {
+	if c.elsewhere {
+		return
+	}
 	t := p.of(r.Proc)
 	t.BytesIn += r.In
 	t.BytesOut += r.Out

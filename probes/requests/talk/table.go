@@ -20,11 +20,13 @@ type connection struct {
 	far          *connection  // the socket at the other end, while both are known
 	farProc      core.ProcKey // whose it is, or was
 
-	proto *wire.Protocol // nil until decided
-	conn  wire.Conn      // nil when undecided, and when nobody can read it
-	blind string         // why nobody can read it
-	peer  string         // what a client's other end is called, "" until asked for
-	sni   string
+	proto     *wire.Protocol // nil until decided
+	conn      wire.Conn      // nil when undecided, and when nobody can read it
+	blind     string         // why nobody can read it
+	why       string         // and more of it
+	elsewhere bool           // its plain text is read where it is encrypted
+	peer      string         // what a client's other end is called, "" until asked for
+	sni       string
 
 	seq       uint32 // of the newest record
 	joined    bool   // older than the observation
