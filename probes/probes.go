@@ -54,6 +54,7 @@ func New(env Env) *Set {
 	env.Meter = cmp.Or(env.Meter, kern.NewMeter())
 	env.Types = cmp.Or(env.Types, &kern.Types{})
 	env.Shared = cmp.Or(env.Shared, &kern.Shared{})
+	env.Secrets = cmp.Or(env.Secrets, kern.NewSecrets())
 	env.Newcomers = cmp.Or(env.Newcomers, &kern.Newcomers{})
 	env.Tick = cmp.Or(env.Tick, time.Second)
 	env.Log = cmp.Or(env.Log, slog.New(slog.DiscardHandler))

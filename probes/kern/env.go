@@ -27,6 +27,8 @@ type Env struct {
 	Floor bool
 	// Newcomers tells units of processes; nil tells nobody.
 	Newcomers *Newcomers
+	// Secrets is what is known of encrypted connections; nil knows nothing.
+	Secrets *Secrets
 	// Shared holds the maps that units have in common; nil when each has its own.
 	Shared *Shared
 	// Meter keeps the programs of all probes; probes.New makes it.

@@ -172,7 +172,9 @@ func (p *probe) Serve(ctx context.Context, ready func()) error {
 // read hands on what comes until the ring is flushed.
 func (p *probe) read(att *kern.Attachment) error {
 	pair := newIntake(p.env.Sink, &steering{side: p.side, lost: p.untuned})
-	pair.TLS = p.tls
+	if pair.TLS = p.tls; !p.tls {
+		pair.Secret = p.secret
+	}
 	look := newSweeper(p, att, pair)
 	wait := readWait
 	for {

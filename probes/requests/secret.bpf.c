@@ -394,8 +394,10 @@ static __always_inline int go_pass(__u64 object, __u64 buffer, __u64 n, bool rec
 	if (!n || n > 1 << 30)
 		return 0;
 	k.now = bpf_ktime_get_ns();
-	if (!c)
+	if (!c) {
+		speaks(at.tgid);
 		fd = go_socket(object);
+	}
 	return pass(&at, &k, NULL, fd, c ? ROLE_UNKNOWN : go_role(object));
 }
 

@@ -44,7 +44,6 @@ type secrets struct {
 
 	mu    sync.Mutex
 	files map[tls.Identity]*probed
-	blind map[core.ProcKey]string
 	fails []error
 }
 
@@ -82,7 +81,7 @@ func (s *secrets) Attach(ctx context.Context) (core.Parts, error) {
 	s.selected = selection{side: s.side}
 	s.probe.mu.Unlock()
 	s.mu.Lock()
-	s.files, s.blind, s.fails = make(map[tls.Identity]*probed), make(map[core.ProcKey]string), nil
+	s.files, s.fails = make(map[tls.Identity]*probed), nil
 	s.mu.Unlock()
 	targets, err := tls.System()
 	if err != nil {
@@ -135,7 +134,7 @@ func sharedMaps() []string { return []string{"threads", "speakers", "speech"} }
 func (o *secretObjects) side() *side {
 	return &side{
 		Closer: o,
-		ring:   o.Ring, conns: o.Conns, exceptions: o.Exceptions, tuned: o.Tuned, places: o.Places, datagrams: o.Datagrams, troubles: o.Troubles,
+		ring:   o.Ring, conns: o.Conns, exceptions: o.Exceptions, tuned: o.Tuned, places: o.Places, datagrams: o.Datagrams, troubles: o.Troubles, speakers: o.Speakers,
 		observeDefault: o.ObserveDefault, defaultSince: o.DefaultSince, exceptionsUsed: o.ExceptionsUsed, generation: o.Generation, tunings: o.Tunings,
 		final: o.Final, sleeping: o.Sleeping, dirty: o.Dirty,
 		lostExchanges: o.LostExchanges, lostChunks: o.LostChunks, lostAmendments: o.LostAmendments, unpaired: o.UnpairedChunks, contended: o.Contended,
@@ -163,6 +162,27 @@ func (s *secrets) Serve(ctx context.Context, ready func()) error {
 	stop()
 	watching.Wait()
 	return err
+}
+
+// Detach implements core.Unit. Nobody is read any more.
+func (s *secrets) Detach(ctx context.Context) error {
+	s.probe.mu.Lock()
+	var err error
+	if s.att != nil {
+		err = clearMap(s.objs.Speakers)
+	}
+	s.probe.mu.Unlock()
+	return errors.Join(err, s.probe.Detach(ctx))
+}
+
+// secret tells whether the TLS of a process is read, and if not, why. It is for
+// the probe of sockets, which sees the encrypted side.
+func (p *probe) secret(proc core.ProcKey) (readable bool, why string) {
+	var yes uint8
+	if p.side.speakers.Lookup(uint32(proc.PID), &yes) == nil {
+		return true, ""
+	}
+	return false, p.env.Secrets.Why(proc)
 }
 
 // cookie says to the program what a place is; see place_role in secret.bpf.c.

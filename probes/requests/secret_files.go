@@ -39,6 +39,8 @@ func (s *secrets) watch(ctx context.Context, att *kern.Attachment) {
 				s.look(att, p.ProcKey)
 			}
 			young = nil
+		case proc := <-s.env.Secrets.Asked():
+			s.look(att, proc)
 		case <-news.Wake():
 			came, went, all := news.Take()
 			if all {
@@ -108,9 +110,7 @@ func (s *secrets) look(att *kern.Attachment, proc core.ProcKey) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if blind != "" && proc.Birth != 0 && len(s.blind) < maxFiles {
-		s.blind[proc] = blind
-	}
+	s.env.Secrets.Tell(proc, blind)
 	if s.files[id] == nil && len(s.files) < 8*maxFiles {
 		s.files[id] = &probed{keep: true} // nothing in the program itself
 	}
@@ -180,7 +180,7 @@ func (s *secrets) left(went []core.ProcKey) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, proc := range went {
-		delete(s.blind, proc)
+		s.env.Secrets.Forget(proc)
 	}
 	for id, f := range s.files {
 		for _, proc := range went {

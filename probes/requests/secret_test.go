@@ -266,7 +266,8 @@ func TestTLSConnectionsHaveTheirSockets(t *testing.T) {
 	s := newSink()
 	shared := &kern.Shared{}
 	attachTLS(t, s, nil, shared)
-	plain, err := Spec(kern.Env{Sink: newSink(), RequestsRing: roomy, Log: quiet(), Shared: shared}).Make()
+	outside := newSink()
+	plain, err := Spec(kern.Env{Sink: outside, RequestsRing: roomy, Log: quiet(), Shared: shared}).Make()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -303,6 +304,13 @@ func TestTLSConnectionsHaveTheirSockets(t *testing.T) {
 			} else if int(r.PeerProc.PID) != nginx {
 				t.Errorf("a client's peer is %v, want %d (%+v)", r.PeerProc, nginx, r)
 			}
+		}
+	}
+	outside.mu.Lock()
+	defer outside.mu.Unlock()
+	for _, r := range outside.seen {
+		if r.Protocol == core.ProtoTLS && int(r.Proc.PID) == nginx {
+			t.Errorf("counted as unreadable, too: %+v", r)
 		}
 	}
 	if served != 60 || asked != 60 || alone > 3 {

@@ -12,6 +12,8 @@ type side struct {
 
 	ring, conns, exceptions, tuned, places, datagrams, troubles *ebpf.Map
 
+	speakers *ebpf.Map // shared with the probe of TLS libraries
+
 	observeDefault, defaultSince, exceptionsUsed, generation, tunings, final, sleeping, dirty *ebpf.Variable
 	lostExchanges, lostChunks, lostAmendments, unpaired, contended                            *ebpf.Variable
 
@@ -28,7 +30,7 @@ type hook struct {
 func (o *requestsObjects) side() *side {
 	return &side{
 		Closer: o,
-		ring:   o.Ring, conns: o.Conns, exceptions: o.Exceptions, tuned: o.Tuned, places: o.Places, datagrams: o.Datagrams, troubles: o.Troubles,
+		ring:   o.Ring, conns: o.Conns, exceptions: o.Exceptions, tuned: o.Tuned, places: o.Places, datagrams: o.Datagrams, troubles: o.Troubles, speakers: o.Speakers,
 		observeDefault: o.ObserveDefault, defaultSince: o.DefaultSince, exceptionsUsed: o.ExceptionsUsed, generation: o.Generation, tunings: o.Tunings,
 		final: o.Final, sleeping: o.Sleeping, dirty: o.Dirty,
 		lostExchanges: o.LostExchanges, lostChunks: o.LostChunks, lostAmendments: o.LostAmendments, unpaired: o.UnpairedChunks, contended: o.Contended,
@@ -48,7 +50,7 @@ func (o *requestsObjects) side() *side {
 func (o *floorObjects) side() *side {
 	return &side{
 		Closer: o,
-		ring:   o.Ring, conns: o.Conns, exceptions: o.Exceptions, tuned: o.Tuned, places: o.Places, datagrams: o.Datagrams, troubles: o.Troubles,
+		ring:   o.Ring, conns: o.Conns, exceptions: o.Exceptions, tuned: o.Tuned, places: o.Places, datagrams: o.Datagrams, troubles: o.Troubles, speakers: o.Speakers,
 		observeDefault: o.ObserveDefault, defaultSince: o.DefaultSince, exceptionsUsed: o.ExceptionsUsed, generation: o.Generation, tunings: o.Tunings,
 		final: o.Final, sleeping: o.Sleeping, dirty: o.Dirty,
 		lostExchanges: o.LostExchanges, lostChunks: o.LostChunks, lostAmendments: o.LostAmendments, unpaired: o.UnpairedChunks, contended: o.Contended,

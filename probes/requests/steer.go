@@ -12,6 +12,7 @@ import (
 const (
 	byExchange = 0
 	byChunk    = 1
+	mute       = 2
 )
 
 // maxHead is MAX_HEAD of exchange.h: what the kernel captures of a transfer at most.
@@ -33,7 +34,10 @@ var _ talk.Tuner = (*steering)(nil)
 func tuningOf(role core.Role, how talk.Capture) requestsTuning {
 	head := uint16(min(max(how.Head, 0), maxHead))
 	t := requestsTuning{Mode: byExchange, Role: roleUnknown, ClientCap: head, ServerCap: head}
-	if how.Stream {
+	switch {
+	case how.Mute:
+		t.Mode = mute
+	case how.Stream:
 		t.Mode = byChunk
 	}
 	switch role {
