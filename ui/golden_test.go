@@ -47,6 +47,8 @@ var scenes = []struct {
 	{"metrics", sample, []string{"8", "down"}},
 	{"metrics-destinations", sample, []string{"8", "tab"}},
 	{"metrics-calls", sample, []string{"8", "shift+tab"}},
+	{"metrics-gateway", receiving, []string{"8"}},
+	{"gateway", receiving, []string{"8", "D", "down"}},
 	{"help", sample, []string{"2", "?"}},
 	{"palette", sample, []string{":", "r", "e"}},
 	{"themes", sample, []string{"T"}},

@@ -65,6 +65,7 @@ const (
 	Run
 	Pin
 	Deny
+	Delete
 	Quit
 
 	Page1 // Page1+i opens the i-th page
@@ -180,7 +181,8 @@ func Table() []Binding {
 		{NextPane, Integrations, []string{"tab", "l"}, "tab", "", "between the key figures and everything that it tells", ""},
 
 		{Toggle, Metrics, []string{"space"}, "space", "pause", "pause pushing to the destination under the cursor, or go on", "pause push"},
-		{View, Metrics, []string{"tab"}, "tab", "next pane", "destinations, series, calls of vitals itself", ""},
+		{View, Metrics, []string{"tab"}, "tab", "next pane", "series, destinations, calls of vitals itself, and the gateway when one runs inside", ""},
+		{Delete, Metrics, []string{"D"}, "D", "", "to the groups of the gateway; there: delete the one under the cursor (asks once)", "delete group"},
 
 		{Resume, PaletteOnly, nil, "", "", "put back what was detached", "resume"},
 		{PushNow, PaletteOnly, nil, "", "", "push now, without waiting for the interval", "push now"},

@@ -23,7 +23,8 @@ const (
 	series pane = iota
 	destinations
 	calls
-	numPanes
+	gateway
+	numPanes // gateway is there only while one runs inside
 )
 
 // Page shows three lists, one of which has the cursor.
@@ -32,6 +33,7 @@ type Page struct {
 	push     widget.Table
 	families widget.Table
 	calls    widget.Table
+	gateway  receiver
 
 	infos  []core.MetricInfo
 	rows   []*core.MetricInfo
@@ -42,7 +44,7 @@ type Page struct {
 
 // New makes the page.
 func New() *Page {
-	return &Page{filter: parse(""),
+	return &Page{filter: parse(""), gateway: newReceiver(),
 		push: widget.Table{Sort: -1, Columns: []widget.Column{
 			{Title: " ", W: 1}, {Title: "DESTINATION", W: 24, Min: 14, Max: 44}, {Title: "STATE", W: 9}, {Title: "LAST", W: 6, Right: true},
 			{Title: "NEXT", W: 6, Right: true, Leave: 3}, {Title: "PUSHED", W: 8, Right: true}, {Title: "FAILED", W: 7, Right: true},
@@ -111,6 +113,10 @@ func (p *Page) Update(c *page.Context) {
 		}
 	}
 	p.families.N, p.push.N, p.calls.N = len(p.rows), len(c.Snap.Push), len(c.Snap.Calls)
+	p.gateway.update(c.Snap.Gateway)
+	if c.Snap.Gateway == nil && p.at == gateway {
+		p.at = series
+	}
 }
 
 func compare(a, b *core.MetricInfo, col int) int {
@@ -133,7 +139,7 @@ func (p *Page) selected() *core.MetricInfo {
 }
 
 func (p *Page) table() *widget.Table {
-	return [...]*widget.Table{series: &p.families, destinations: &p.push, calls: &p.calls}[p.at]
+	return [...]*widget.Table{series: &p.families, destinations: &p.push, calls: &p.calls, gateway: &p.gateway.table}[p.at]
 }
 
 // Do carries out an action.
@@ -141,11 +147,16 @@ func (p *Page) Do(c *page.Context, a keys.Action) bool {
 	if p.at == series && page.SortKeys(c, &p.families, a, func() { p.Update(c) }) {
 		return true
 	}
+	if p.at == gateway && page.SortKeys(c, &p.gateway.table, a, func() { p.Update(c) }) {
+		return true
+	}
 	switch a {
 	case keys.View, keys.NextPane:
-		p.at = (p.at + 1) % numPanes
+		p.move(c, 1)
 	case keys.PrevPane:
-		p.at = (p.at + numPanes - 1) % numPanes
+		p.move(c, numPanes-1)
+	case keys.Delete:
+		p.remove(c)
 	case keys.Toggle:
 		p.toggle(c)
 	case keys.Copy:
@@ -155,9 +166,30 @@ func (p *Page) Do(c *page.Context, a keys.Action) bool {
 			c.OpenEvents("unit:" + d.Unit)
 		}
 	default:
-		return page.Scroll(p.table(), a)
+		done := page.Scroll(p.table(), a)
+		p.gateway.hold()
+		return done
 	}
 	return true
+}
+
+// move gives the cursor to another pane.
+func (p *Page) move(c *page.Context, n pane) {
+	p.at = (p.at + n) % numPanes
+	if p.at == gateway && c.Snap.Gateway == nil {
+		p.at = (p.at + n) % numPanes
+	}
+}
+
+func (p *Page) remove(c *page.Context) {
+	switch {
+	case c.Snap.Gateway == nil:
+		c.Toast(page.Note, "no gateway runs inside: gateway: {listen: ADDR} in the configuration starts one")
+	case p.at != gateway:
+		p.at = gateway
+	default:
+		p.gateway.remove(c)
+	}
 }
 
 // destination is the one under the cursor when the cursor is there.
@@ -190,6 +222,8 @@ func (p *Page) copy(c *page.Context) {
 		c.Copy("the destination", strings.TrimSpace(d.Destination+" "+d.State+" "+d.LastError))
 	case p.at == series && m != nil:
 		c.Copy("the series", strings.Join(m.Lines, "\n"))
+	case p.at == gateway && p.gateway.selected() != nil:
+		c.Copy("the group", p.gateway.selected().Labels)
 	}
 }
 
@@ -197,6 +231,11 @@ func (p *Page) copy(c *page.Context) {
 // our own calls below; where there is no room, the list with the cursor.
 func (p *Page) Draw(c *page.Context, a canvas.Area) {
 	p.families.Quiet, p.push.Quiet, p.calls.Quiet = p.at != series, p.at != destinations, p.at != calls
+	p.gateway.table.Quiet = p.at != gateway
+	if p.at == gateway && c.Snap.Gateway != nil {
+		p.drawGateway(c, a)
+		return
+	}
 	if c.Size != page.Wide {
 		switch p.at {
 		case destinations:
@@ -209,6 +248,11 @@ func (p *Page) Draw(c *page.Context, a canvas.Area) {
 		return
 	}
 	top, rest := a.Top(min(max(len(c.Snap.Push), 1)+4, a.H/4))
+	if g := c.Snap.Gateway; g != nil {
+		var right canvas.Area
+		top, right = top.Left(top.W * 3 / 5)
+		page.DrawLines(widget.Panel(right, true, "Gateway on "+g.Address, "D groups", false), gatewayLines(c, g))
+	}
 	p.drawDestinations(c, top)
 	bottom, middle := rest.Bottom(min(len(c.Snap.Calls)+3, a.H/4))
 	p.drawSeries(c, middle)
@@ -283,65 +327,12 @@ func pushSign(d *core.PushRow) (rune, canvas.Token) {
 	return '◌', canvas.Info
 }
 
-func (p *Page) drawSeries(c *page.Context, a canvas.Area) {
-	left, right := a, canvas.Area{}
-	if c.Size == page.Wide {
-		left, right = a.Left(a.W / 2)
-	}
-	in := widget.Panel(left, c.Boxed(), "What is exposed", p.total(), p.at == series)
-	if len(p.rows) == 0 {
-		text := "nothing is known yet"
-		if p.line != "" {
-			text = "no metric matches; esc shows all"
-		}
-		in.Fit(2, 1, in.W-4, text, canvas.Fg(canvas.Muted))
-		return
-	}
-	p.families.Draw(in, func(row, col int, cell canvas.Area) { drawFamily(p.rows[row], col, cell) })
-	if p.at == series {
-		c.At(p.families.CursorAt())
-	}
-	m := p.selected()
-	if m == nil || right.W == 0 {
-		return
-	}
-	in = widget.Panel(right, true, m.Name, "y copy", false)
-	y := 0
-	for _, part := range widget.Wrap(m.Help, in.W-2) {
-		in.Text(1, y, part, canvas.Fg(canvas.Muted))
-		y++
-	}
-	for _, line := range m.Lines {
-		y++
-		in.Fit(1, y, in.W-2, strings.TrimPrefix(line, m.Name), canvas.Fg(canvas.FG))
-	}
-}
-
-func (p *Page) total() string {
-	n, lines := 0, 0
-	for i := range p.infos {
-		n += p.infos[i].Series
-		lines += p.infos[i].Samples
-	}
-	return fmt.Sprintf("%d metrics, %d series, %d lines", len(p.infos), n, lines)
-}
-
-func drawFamily(m *core.MetricInfo, col int, cell canvas.Area) {
-	var b [24]byte
-	switch col {
-	case 0:
-		cell.Fit(0, 0, cell.W, m.Name, canvas.Style{})
-	case 1:
-		cell.Fit(0, 0, cell.W, m.Type, canvas.Fg(canvas.Muted))
-	case 2:
-		page.Num(cell, format.Int(b[:0], m.Series), canvas.Style{})
-	case 3:
-		page.Num(cell, format.Int(b[:0], m.Samples), canvas.Fg(canvas.Muted))
-	}
-}
-
 // Click moves the cursor or sorts.
 func (p *Page) Click(c *page.Context, x, y int, double bool) {
+	if p.at == gateway {
+		p.clickGroup(c, x, y)
+		return
+	}
 	for i, t := range []*widget.Table{series: &p.families, destinations: &p.push, calls: &p.calls} {
 		if row := t.RowAt(x, y); row >= 0 {
 			p.at, t.Cursor = pane(i), row
@@ -355,4 +346,7 @@ func (p *Page) Click(c *page.Context, x, y int, double bool) {
 }
 
 // Wheel moves the cursor.
-func (p *Page) Wheel(_ *page.Context, n int) { p.table().Move(n) }
+func (p *Page) Wheel(_ *page.Context, n int) {
+	p.table().Move(n)
+	p.gateway.hold()
+}
