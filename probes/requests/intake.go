@@ -40,7 +40,9 @@ type intake struct {
 }
 
 func newIntake(sink core.Sink, tune talk.Tuner) *intake {
-	return &intake{Reader: talk.New(sink, protocols.List(), tune), sink: sink, turns: turns{waiting: make(map[uint64]*turn)}}
+	p := &intake{Reader: talk.New(sink, protocols.List(), tune), sink: sink, turns: turns{waiting: make(map[uint64]*turn)}}
+	p.Program = (&programs{make(map[core.ProcKey]string)}).name
+	return p
 }
 
 // take handles one record of the ring.

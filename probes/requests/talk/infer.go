@@ -65,7 +65,6 @@ type judge struct {
 	list    []*wire.Protocol
 	byName  map[string]*wire.Protocol
 	lessons map[Endpoint]lesson
-	program func(core.ProcKey) string
 }
 
 func newJudge(list []*wire.Protocol) *judge {
@@ -78,7 +77,8 @@ func newJudge(list []*wire.Protocol) *judge {
 
 // look takes what a record says for each protocol and gives the one that is
 // decided, nil for none yet. The role is settled with it when it was unknown.
-func (j *judge) look(c *connection, r *Record) *wire.Protocol {
+// program names the program that serves, "" when it is not known.
+func (j *judge) look(c *connection, r *Record, program func() string) *wire.Protocol {
 	g := c.guess
 	g.looked++
 	known, learned := j.lessons[r.endpoint()]
@@ -95,7 +95,7 @@ func (j *judge) look(c *connection, r *Record) *wire.Protocol {
 			j.listen(server, p, r)
 		}
 		for turn, n := range [2]uint8{*server, *client} {
-			if n > 0 && (learned && known.proto == i || j.expected(p, c, r, turn == 1)) {
+			if n > 0 && (learned && known.proto == i || j.expected(p, c, r, turn == 1, program)) {
 				n += expecting
 			}
 			if n > points {
@@ -145,7 +145,7 @@ func hear(points *uint8, p *wire.Protocol, from wire.Side, data []byte, size int
 }
 
 // expected tells whether port or program speak for a protocol.
-func (j *judge) expected(p *wire.Protocol, c *connection, r *Record, turned bool) bool {
+func (j *judge) expected(p *wire.Protocol, c *connection, r *Record, turned bool, program func() string) bool {
 	port := r.serverPort()
 	if c.role == core.RoleUnknown && turned {
 		port = r.RemotePort
@@ -153,10 +153,11 @@ func (j *judge) expected(p *wire.Protocol, c *connection, r *Record, turned bool
 	if slices.Contains(p.Ports, port) && port != 0 {
 		return true
 	}
-	if j.program == nil || len(p.Programs) == 0 || c.role == core.RoleClient || turned {
+	if len(p.Programs) == 0 || turned {
 		return false
 	}
-	return slices.Contains(p.Programs, j.program(c.proc))
+	name := program()
+	return name != "" && slices.Contains(p.Programs, name)
 }
 
 // learn remembers what an endpoint speaks; fresh reports whether that is news.

@@ -57,6 +57,9 @@ type Reader struct {
 	// Secret tells whether the plain text of a process' TLS is read elsewhere, and
 	// if not, why. Nil means that it is not. Set it before the first record.
 	Secret func(core.ProcKey) (readable bool, why string)
+	// Program gives the base name of a process' executable, "" unknown: it speaks
+	// for protocols. Nil for not at all. Set it before the first record.
+	Program func(core.ProcKey) string
 	// Folded is how many names were counted as other, the caller may reset it.
 	Folded   uint64
 	turn     wire.Span // the one that is fed
@@ -194,7 +197,7 @@ func (p *Reader) wonder(c *connection, r *Record) {
 		p.generic(c, r)
 		return
 	}
-	if found := p.judge.look(c, r); found != nil {
+	if found := p.judge.look(c, r, func() string { return p.program(c) }); found != nil {
 		p.decide(c, found, r)
 		return
 	}
@@ -206,6 +209,18 @@ func (p *Reader) wonder(c *connection, r *Record) {
 	k := p.keep(r)
 	g.waiting, g.idle = append(g.waiting, k), 0
 	p.undecided[c] = struct{}{}
+}
+
+// program is the one that serves on a connection, when it is one of this machine.
+func (p *Reader) program(c *connection) string {
+	server := c.proc
+	if c.role == core.RoleClient {
+		server = c.otherEnd()
+	}
+	if p.Program == nil || server == (core.ProcKey{}) {
+		return ""
+	}
+	return p.Program(server)
 }
 
 // decide begins to read a connection as what it is, from what waits on.

@@ -84,6 +84,36 @@ func TestWhatConnectionsSpeak(t *testing.T) {
 	}
 }
 
+// The program that serves speaks for a protocol, on both ends.
+func TestAProgramHelps(t *testing.T) {
+	protocols := list()
+	protocols[2].Programs = []string{"maybed"}
+	for _, name := range []string{"maybed", "other"} {
+		s := &sink{}
+		p := New(s, protocols, nil)
+		p.Program = func(proc core.ProcKey) string {
+			if proc == me {
+				return name
+			}
+			return "client"
+		}
+		server := said(1, 1, "?x", "")
+		client := far(server)
+		p.Take(&server)
+		p.Take(&client)
+		p.Deliver()
+		decided := 0
+		for _, c := range p.table.byCookie {
+			if c.conn != nil {
+				decided++
+			}
+		}
+		if want := map[string]int{"maybed": 2, "other": 0}[name]; decided != want {
+			t.Errorf("%s: %d connections decided, want %d", name, decided, want)
+		}
+	}
+}
+
 // What one connection to a server was found to speak is expected of the next.
 func TestAPlaceIsLearned(t *testing.T) {
 	s, p := play(said(1, 1, "?a", "?ok"), said(1, 2, "?b", "?ok"), said(2, 1, "?c", "?ok"))
