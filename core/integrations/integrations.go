@@ -11,6 +11,7 @@ import (
 	"vitals/core/integrations/mysql"
 	"vitals/core/integrations/nginx"
 	"vitals/core/integrations/postgres"
+	"vitals/core/integrations/prometheus"
 	"vitals/core/integrations/redis"
 )
 
@@ -24,5 +25,6 @@ func Kinds() []kit.Kind {
 		memcached.Kind(),
 		nginx.Kind(),
 		haproxy.Kind(),
+		prometheus.Kind(),
 	}
 }
