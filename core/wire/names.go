@@ -4,6 +4,7 @@ package wire
 // It is bounded: when full, everything new is Other. It belongs to one goroutine.
 type Names struct {
 	known map[string]string
+	aged  map[string]string // known before the last Age, and not asked for since
 	max   int
 	clean func(string) string
 	// Folded is how often Other was given. The owner may reset it.
@@ -28,6 +29,10 @@ func (n *Names) Get(b []byte) string {
 		n.Folded++
 		return Other
 	}
+	if s, ok := n.aged[string(b)]; ok {
+		n.known[string(b)] = s
+		return s
+	}
 	key := string(b)
 	s := key
 	if n.clean != nil {
@@ -36,3 +41,6 @@ func (n *Names) Get(b []byte) string {
 	n.known[key] = s
 	return s
 }
+
+// Age makes room: names that nobody asks for until the next Age are forgotten.
+func (n *Names) Age() { n.known, n.aged = make(map[string]string), n.known }

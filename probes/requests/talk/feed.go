@@ -18,6 +18,7 @@ func (p *Reader) feed(c *connection, r *Record) {
 		p.told, p.unpaired, p.holes, p.read = 0, 0, 0, 0
 		p.span(c, r)
 		if c.stream {
+			p.stirred = true
 			p.review(c, r)
 		}
 		return
@@ -197,6 +198,7 @@ func (c *connection) reason() string {
 
 // ignore forgets that a connection is read transfer by transfer.
 func (p *Reader) ignore(c *connection) {
+	p.stirred = p.stirred || c.stream
 	c.stream = false
 	delete(p.streaming, c)
 }

@@ -10,6 +10,10 @@ const (
 	maxNames = 12288
 	maxHeld  = 4096
 	maxSpare = 1024
+	// ageNames is how long, in nanoseconds, there is no room for new names when
+	// there are too many: one process that makes them up does not take those of
+	// others away for good.
+	ageNames = int64(60e9)
 	maxBatch = 1024
 )
 
@@ -50,6 +54,8 @@ type Reader struct {
 	held      map[*connection]struct{} // with a record that may be amended
 	streaming map[*connection]struct{} // read transfer by transfer
 	undecided map[*connection]struct{} // with records that wait for a decision
+	now, aged int64                    // time of the newest record; when names were aged
+	stirred   bool                     // something moved among streaming
 	late      map[*connection]struct{} // with answers that wait for their requests
 	spare     []*kept
 	// TLS says that what is read was encrypted; set it before the first record.
@@ -91,6 +97,7 @@ func New(sink core.Sink, list []*wire.Protocol, tune Tuner) *Reader {
 
 // Take handles one record.
 func (p *Reader) Take(r *Record) {
+	p.now = max(p.now, r.Start, r.Last)
 	c := p.table.get(r.Cookie)
 	if r.Kind == End {
 		if c != nil {
@@ -352,7 +359,7 @@ func (p *Reader) forget(c *connection) {
 
 // leave takes a connection out of everything but the table.
 func (p *Reader) leave(c *connection) {
-	delete(p.streaming, c)
+	p.ignore(c)
 	delete(p.undecided, c)
 	delete(p.held, c)
 	delete(p.late, c)
@@ -376,6 +383,7 @@ func (p *Reader) Held() bool { return len(p.held)+len(p.undecided)+len(p.late) >
 // Waiting tells of requests that wait for their answers on connections that are
 // read transfer by transfer: the kernel does not know of those.
 func (p *Reader) Waiting(each func(proc core.ProcKey, role core.Role, n int, oldest int64)) {
+	p.stirred = false
 	for c := range p.streaming {
 		if n, oldest := c.conn.Waiting(); n > 0 {
 			each(c.proc, c.role, n, oldest)
@@ -383,15 +391,8 @@ func (p *Reader) Waiting(each func(proc core.ProcKey, role core.Role, n int, old
 	}
 }
 
-// Waits tells whether Waiting has anything to tell.
-func (p *Reader) Waits() bool {
-	for c := range p.streaming {
-		if n, _ := c.conn.Waiting(); n > 0 {
-			return true
-		}
-	}
-	return false
-}
+// Waits tells whether Waiting has anything new to tell.
+func (p *Reader) Waits() bool { return p.stirred }
 
 // Recognised tells whether somebody reads the connection of a socket.
 func (p *Reader) Recognised(cookie uint64) bool {
@@ -402,8 +403,15 @@ func (p *Reader) Recognised(cookie uint64) bool {
 // Deliver hands everything to the sink. Call it after each batch of records.
 func (p *Reader) Deliver() {
 	p.deliver()
+	if p.names.Folded == 0 {
+		return
+	}
 	p.Folded += p.names.Folded
 	p.names.Folded = 0
+	if p.now-p.aged > ageNames {
+		p.aged = p.now
+		p.names.Age()
+	}
 }
 
 // Coverage gives the completeness figures of a process in the batch that is

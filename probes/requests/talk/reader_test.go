@@ -210,3 +210,29 @@ func TestSwitchesAndBlindness(t *testing.T) {
 		t.Errorf("coverage %+v", c)
 	}
 }
+
+// Names that somebody makes up fold those of others for a while, not for good.
+func TestTooManyNames(t *testing.T) {
+	s, p := play()
+	p.names = wire.NewNames(5, nil)
+	now := int64(1e12)
+	ask := func(cookie uint64, method string) {
+		r := said(cookie, 0, "!"+method, "!ok")
+		r.Start, r.First, r.Last = now, now+1, now+2
+		p.Take(&r)
+		p.Deliver()
+	}
+	for i := range 20 {
+		ask(1, fmt.Sprintf("made-up-%d", i))
+	}
+	ask(2, "honest")
+	if got := s.seen[len(s.seen)-1].Method; got != wire.Other || p.Folded == 0 {
+		t.Errorf("method %q, %d folded", got, p.Folded)
+	}
+	now += 2 * ageNames
+	ask(2, "honest")
+	ask(2, "honest")
+	if got := s.seen[len(s.seen)-1].Method; got != "honest" {
+		t.Errorf("method %q", got)
+	}
+}
