@@ -26,7 +26,6 @@ import (
 	"vitals/core/integrations"
 	"vitals/core/supervisor"
 	"vitals/probes"
-	"vitals/push"
 )
 
 // program is all parts, wired. Facts flow from discovery and probes to the
@@ -37,11 +36,10 @@ type program struct {
 	servers    *integrations.Manager
 	discover   *discover.Discover
 	probes     *probes.Set
-	pushNow    bells
 	deletions  chan string // groups that the gateway shall forget
 	log        *slog.Logger
 	calls      *calls.Recorder
-	pushes     *calls.Tracker
+	pushes     lines
 
 	web     web
 	watched phases
@@ -84,7 +82,6 @@ func newProgram(s settings) (*program, error) {
 	if !s.Config.Calls {
 		p.calls = nil // a nil recorder ignores everything
 	}
-	p.pushes = calls.NewTracker(p.calls, time.Minute, time.Minute)
 	p.engine = engine.New(engine.Config{
 		Host: host(s), Version: version, Tick: s.tick(),
 		Privileged: privileged(), Notice: notice(), Others: s.others,
@@ -109,11 +106,11 @@ func newProgram(s settings) (*program, error) {
 	p.supervisor = supervisor.New(supervisor.Config{
 		Specs: specs, Toggles: &core.Toggles{Choices: s.Choices()}, Only: len(s.PIDs) > 0, Reporter: reporter, Log: s.log,
 		StatePath: s.Paths.Toggles(), Recorder: p.calls, DryRun: s.Rehearse,
-		PushNow: p.pushNow.ring,
+		PushNow: p.pushes.ring,
 		Reload:  p.reload,
 	})
 	p.discover, err = discover.New(discover.Config{
-		Handler: fanOut{p.engine, p.supervisor, p.servers}, Selection: selection(s.Config), PIDs: s.PIDs,
+		Handler: fanOut{p.engine, p.supervisor, p.servers, p.probes}, Selection: selection(s.Config), PIDs: s.PIDs,
 		Kernel: func() bool { return p.watched.running("lifecycle") },
 		Usage:  p.engine.Usage, UsageEvery: max(s.tick(), time.Second),
 		KernelUsage: func() bool { return p.watched.running("usage") },
@@ -133,7 +130,7 @@ func (p *program) units(s settings) ([]core.Spec, error) {
 	}
 	specs = append(specs, p.servers.Specs()...)
 	if s.push {
-		pushes, err := push.NewSpecs(p.destinations(s))
+		pushes, err := p.pushUnits(s)
 		if err != nil {
 			return nil, err
 		}
@@ -152,6 +149,7 @@ func (p *program) units(s settings) ([]core.Spec, error) {
 // start runs all parts until stop. The engine goes last: a final push and a
 // last look need it.
 func (p *program) start(ctx context.Context) {
+	hurry()
 	ctx, p.cancel = context.WithCancel(ctx)
 	engineCtx, stopEngine := context.WithCancel(context.WithoutCancel(ctx))
 	engineDone := p.run(engineCtx, "engine", p.engine.Run)
@@ -255,28 +253,32 @@ func selection(c config.Config) discover.Selection {
 	return s
 }
 
-// fanOut tells the engine, the supervisor and the manager of integrations of
-// processes, in this order.
+// fanOut tells the engine, the supervisor, the manager of integrations and the
+// probes of processes, in this order.
 type fanOut struct {
 	engine     *engine.Engine
 	supervisor *supervisor.Supervisor
 	servers    *integrations.Manager
+	probes     *probes.Set
 }
 
 func (f fanOut) ProcessUp(p *core.Process) {
 	f.engine.ProcessUp(p)
 	f.supervisor.ProcessUp(p)
 	f.servers.ProcessUp(p)
+	f.probes.Came(p)
 }
 func (f fanOut) ProcessChanged(p *core.Process) {
 	f.engine.ProcessChanged(p)
 	f.supervisor.ProcessChanged(p)
 	f.servers.ProcessChanged(p)
+	f.probes.Came(p)
 }
 func (f fanOut) ProcessDown(k core.ProcKey, x core.Exit, at time.Time) {
 	f.engine.ProcessDown(k, x, at)
 	f.supervisor.ProcessDown(k, x, at)
 	f.servers.ProcessDown(k, x, at)
+	f.probes.Went(k)
 }
 
 // reporter hands unit facts to the engine and remembers their phases, so that

@@ -4,6 +4,8 @@ import (
 	"os"
 	"sync"
 
+	"vitals/core"
+	"vitals/core/calls"
 	"vitals/core/cli"
 	"vitals/core/config"
 	"vitals/push"
@@ -21,11 +23,30 @@ func (p *program) destinations(s settings) (out []push.Config) {
 		c := destination(d)
 		c.Instance, c.Version, c.Log = s.InstanceName(), version, s.log
 		c.Source, c.Fresh, c.Report, c.Event = p.engine, p.engine.Flush, p.engine.Push, p.engine.Event
-		c.Now, c.Recorder, c.Out = p.pushNow.of(d.Type+" "+d.Name+" "+d.URL+d.Path), p.pushes, os.Stdout
+		own := p.pushes.of(lineOf(c), p.calls)
+		c.Now, c.Recorder, c.Out = own.bell, own.tracker, os.Stdout
 		out = append(out, c)
 	}
 	return out
 }
+
+// pushUnits are the recipes of the destinations.
+func (p *program) pushUnits(s settings) ([]core.Spec, error) {
+	all := p.destinations(s)
+	specs, err := push.NewSpecs(all)
+	if err != nil {
+		return nil, err
+	}
+	units := map[string]string{}
+	for i, spec := range specs {
+		units[lineOf(all[i])] = spec.ID
+	}
+	p.pushes.settle(units)
+	return specs, nil
+}
+
+// lineOf names a destination from one reading of the configuration to the next.
+func lineOf(c push.Config) string { return c.Kind + " " + c.Name + " " + c.URL + c.Path }
 
 // destination says to push what the configuration says of one destination.
 func destination(d config.Push) push.Config {
@@ -76,32 +97,61 @@ func checkHTTPClient(yaml string) (line int, err error) {
 	return line, err
 }
 
-// bells tells destinations to push now. One that is busy hears it later, once.
-type bells struct {
+// lines are what main keeps of each destination while the configuration has it.
+// The zero value has none.
+type lines struct {
 	mu sync.Mutex
-	by map[string]chan struct{}
+	by map[string]*line
 }
 
-// of gives the bell of a destination, the same one each time.
-func (b *bells) of(name string) <-chan struct{} {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.by == nil {
-		b.by = map[string]chan struct{}{}
-	}
-	if b.by[name] == nil {
-		b.by[name] = make(chan struct{}, 1)
-	}
-	return b.by[name]
+type line struct {
+	unit    string         // id
+	bell    chan struct{}  // rung to push now; one that is busy hears it later, once
+	tracker *calls.Tracker // of its requests
 }
 
-func (b *bells) ring() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, bell := range b.by {
+// of gives the line of a destination, the same one each time.
+func (l *lines) of(key string, next calls.Rower) *line {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.by == nil {
+		l.by = map[string]*line{}
+	}
+	if l.by[key] == nil {
+		l.by[key] = &line{bell: make(chan struct{}, 1), tracker: calls.NewTracker(next, failingAfter, failingAfter)}
+	}
+	return l.by[key]
+}
+
+// settle forgets the destinations that are no more, and learns the units of the others.
+func (l *lines) settle(units map[string]string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for key, one := range l.by {
+		if one.unit = units[key]; one.unit == "" {
+			delete(l.by, key)
+		}
+	}
+}
+
+func (l *lines) ring() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, one := range l.by {
 		select {
-		case bell <- struct{}{}:
+		case one.bell <- struct{}{}:
 		default:
+		}
+	}
+}
+
+// stuck calls tell for the destinations that nothing reached for a while.
+func (l *lines) stuck(tell func(unit string, f calls.Failing)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, one := range l.by {
+		for _, f := range one.tracker.Stuck() {
+			tell(one.unit, f)
 		}
 	}
 }
