@@ -555,7 +555,7 @@ func TestG69_IntervalAndTimeoutAreTheirOwnOrThoseOfAll(t *testing.T) {
 		{Settings{}, Common{Timeout: 20 * time.Second}, options{Interval: 40 * time.Second, Timeout: 20 * time.Second}},
 	} {
 		got := c.all.options(k, c.own)
-		c.want.Scrape = true
+		c.want.Scrape, c.want.ownInterval, c.want.ownTimeout = true, c.own.Interval, c.own.Timeout
 		if !got.equal(c.want) {
 			t.Errorf("%+v %+v: %+v, want %+v", c.all, c.own, got, c.want)
 		}

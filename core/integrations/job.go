@@ -16,6 +16,8 @@ type options struct {
 	Interval, Timeout time.Duration
 	Scrape            bool
 	Labels            map[string]string
+	// What its own section says, 0 for nothing: a scrape keeps to that too.
+	ownInterval, ownTimeout time.Duration
 }
 
 // job is one integration that shall run: its recipe, and what became of it. It
@@ -198,5 +200,6 @@ func (j *job) phased(u core.UnitRow) {
 }
 
 func (o options) equal(p options) bool {
-	return o.Interval == p.Interval && o.Timeout == p.Timeout && o.Scrape == p.Scrape && maps.Equal(o.Labels, p.Labels)
+	return o.Interval == p.Interval && o.Timeout == p.Timeout && o.Scrape == p.Scrape &&
+		o.ownInterval == p.ownInterval && o.ownTimeout == p.ownTimeout && maps.Equal(o.Labels, p.Labels)
 }

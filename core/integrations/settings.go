@@ -150,7 +150,7 @@ func (s *Settings) options(k kit.Kind, c Common) options {
 	o := options{
 		Interval: cmp.Or(c.Interval, s.Interval, k.Interval),
 		Timeout:  cmp.Or(c.Timeout, s.Timeout, 5*time.Second),
-		Scrape:   !s.NoScrape, Labels: c.Labels,
+		Scrape:   !s.NoScrape, Labels: c.Labels, ownInterval: c.Interval, ownTimeout: c.Timeout,
 	}
 	o.Timeout = min(o.Timeout, o.Interval)
 	if c.Scrape != nil {

@@ -185,7 +185,11 @@ func (u *unit) collect(ctx context.Context) error {
 		res = b.Done()
 	}
 	u.checked, u.verdict = began, err
-	u.job.collected(res, err, began, time.Since(began), began.Add(o.Interval))
+	next := o.Interval
+	if !u.proven {
+		next = min(secondRound, next)
+	}
+	u.job.collected(res, err, began, time.Since(began), began.Add(next))
 	return err
 }
 
@@ -326,7 +330,7 @@ func (u *unit) Collect(context.Context, core.CheckRequest) ([]core.Family, error
 // Targets is the page of the unit at our own server.
 func (u *unit) Targets() []core.Target {
 	o := u.job.recipe().options
-	return []core.Target{{Labels: o.Labels, Manual: !o.Scrape}}
+	return []core.Target{{Labels: o.Labels, Manual: !o.Scrape, Interval: o.ownInterval, Timeout: o.ownTimeout}}
 }
 
 // env is what a collector sees of the world.

@@ -198,10 +198,14 @@ func TestEndpoints(t *testing.T) {
 		"": "127.0.0.1:9", "db": "db:9", "db:1": "db:1", ":7": "127.0.0.1:7", "::1": "[::1]:9", "[::1]": "[::1]:9", "[::1]:4": "[::1]:4",
 		"/run/x": "unix:/run/x", "unix:/run/x": "unix:/run/x", "unix:@x": "unix:@x", " a:1 ": "a:1",
 		"unix:x": "", "a:0": "", "a:99999": "", "a:b": "", "a b": "", "user@h:1": "", "h/x:1": "", "a:b:c": "",
+		"unix": "", "h:007": "h:7", "h:+7": "", "[fe80::1%eth0]:5": "[fe80::1%eth0]:5", "0[0": "", "unix:/a\x1b": "", "me:geheim@h:1": "",
 	} {
 		e, err := ParseEndpoint(given, 9)
 		if err == nil && e.String() != want || (err != nil) != (want == "") {
 			t.Errorf("%q gave %q, %v; want %q", given, e, err, want)
+		}
+		if err != nil && strings.Contains(err.Error(), "geheim") {
+			t.Errorf("%v tells a password", err)
 		}
 	}
 }
@@ -251,4 +255,20 @@ func TestFamiliesFromOutsideAreJudged(t *testing.T) {
 	if r.Series != 2 || r.Dropped != 4 || r.Families[0].Series[1].Labels[0].Name != "a" {
 		t.Errorf("%+v", r)
 	}
+}
+
+func FuzzParseEndpoint(f *testing.F) {
+	for _, s := range []string{"", "db", "[::1]:4", "unix:/run/x", "unix:@x", "a:b:c", "user@h:1", ":7"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		e, err := ParseEndpoint(s, 9)
+		if err != nil {
+			return
+		}
+		again, err := ParseEndpoint(e.String(), 1)
+		if err != nil || again != e {
+			t.Errorf("%q is %q, which is %q: %v", s, e, again, err)
+		}
+	})
 }
