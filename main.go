@@ -39,6 +39,9 @@ var (
 )
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == waitingArg {
+		os.Exit(becomeCommand(os.Args[2:]))
+	}
 	// The live heap is a few MiB: collecting at half again of it, not at double,
 	// keeps the resident size down for a little CPU.
 	debug.SetGCPercent(50)
@@ -70,6 +73,12 @@ func dashboard(ctx context.Context, r *cli.Options) error {
 		warnings = append(warnings, err.Error())
 	}
 	defer closeLog()
+	drawn := r.TTY && !r.Plain
+	started, err := startCommand(r, drawn)
+	if err != nil {
+		return cli.Usage(err)
+	}
+	defer started.end()
 	p, err := build(r, settings{screen: true, push: true, log: log})
 	if err != nil {
 		return cli.Usage(err)
@@ -84,6 +93,14 @@ func dashboard(ctx context.Context, r *cli.Options) error {
 	defer stop()
 	ctx, p.fail = context.WithCancelCause(ctx)
 	p.start(ctx)
+	go started.release(ctx, p.attached)
+	switch { // without a screen the command's end is ours
+	case started != nil && !r.TTY:
+		started.wait(ctx) // one look follows, at what it did
+	case !drawn:
+		ctx, stop = started.until(ctx)
+		defer stop()
+	}
 	err = ui.Run(ctx, ui.Config{
 		Source: p.engine, Control: asker{control{p.supervisor, p.deletions}, p.servers},
 		Metrics: func(s *core.Snapshot) []core.MetricInfo { return expose.Catalogue(s, 50) },
@@ -91,9 +108,10 @@ func dashboard(ctx context.Context, r *cli.Options) error {
 		SaveTheme: func(name string) error { kept.Theme = name; return save() },
 		State:     kept.State,
 		Refresh:   r.Refresh, Color: r.Color, ASCII: r.ASCII, Plain: r.Plain,
-		Rewind: r.Limits.Rewind, FocusPID: focus(r.PIDs), Version: version, Warnings: slices.Concat(r.Notes(), warnings, p.company(), unfit(r)),
+		Rewind: r.Limits.Rewind, FocusPID: focus(r.PIDs), Version: version, Warnings: slices.Concat(r.Notes(), warnings, p.company(), unfit(r), started.note()),
 	})
-	return errors.Join(err, p.stop())
+	started.end()
+	return errors.Join(err, p.stop(), started.outcome())
 }
 
 // memory is what the dashboard remembers from one run to the next.
@@ -112,6 +130,11 @@ func remembered(r *cli.Options) (m memory, warnings []string) {
 // headless pushes until it is told to stop; the last push comes on the way out.
 // The log has one line for each change of a unit's life.
 func headless(ctx context.Context, r *cli.Options) error {
+	started, err := startCommand(r, false)
+	if err != nil {
+		return cli.Usage(err)
+	}
+	defer started.end()
 	p, err := build(r, settings{push: !r.Once && !r.DryRun, log: stderrLog(r, r.Once || r.DryRun)})
 	if err != nil {
 		return cli.Usage(err)
@@ -126,19 +149,31 @@ func headless(ctx context.Context, r *cli.Options) error {
 		}
 	}
 	p.start(ctx)
+	running, stop := started.until(ctx)
+	defer stop()
+	go started.release(ctx, p.attached)
 	switch {
 	case r.DryRun:
-		p.attached(ctx)
-		wait(ctx, time.Second)
+		p.lookOnce(ctx, running, started)
 		err = push.DryRun(ctx, r.Stdout, p.destinations(p.settings)...)
 	case r.Once:
-		p.attached(ctx)
-		wait(ctx, time.Second)
+		p.lookOnce(ctx, running, started)
 		err = push.Once(ctx, p.destinations(p.settings)...)
 	default:
-		<-ctx.Done()
+		<-running.Done()
 	}
-	return errors.Join(err, p.stop())
+	started.end()
+	return errors.Join(err, p.stop(), started.outcome())
+}
+
+// lookOnce watches a command to its end, without one for a second.
+func (p *program) lookOnce(ctx, running context.Context, started *command) {
+	p.attached(ctx)
+	if started == nil {
+		wait(ctx, time.Second)
+		return
+	}
+	<-running.Done()
 }
 
 // snapshot watches for a while and prints what it saw; an interrupt ends the

@@ -63,6 +63,8 @@ type Options struct {
 	PIDs   []int32 // -p: only these and their descendants; empty means all
 	Once   bool
 	DryRun bool
+	// Command is what follows --: it is started, and only it is observed.
+	Command []string
 	// Rehearse attaches nothing: units say what would be attached.
 	Rehearse bool
 
@@ -101,13 +103,25 @@ func (e *usageError) Unwrap() error { return e.error }
 
 func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
 
+// ExitWith ends the program with a code and without a word: that of a command
+// that it ran.
+func ExitWith(code int) error { return exitError(code) }
+
+type exitError int
+
+func (e exitError) Error() string        { return fmt.Sprintf("exit code %d", int(e)) }
+func (e exitError) Is(target error) bool { return target == errSilent }
+
 // ExitCode maps an error of a command to the exit code.
 func ExitCode(err error) int {
 	var usage *usageError
 	var bad *config.Error
+	var exit exitError
 	switch {
 	case err == nil:
 		return ExitOK
+	case errors.As(err, &exit):
+		return int(exit)
 	case errors.As(err, &usage), errors.As(err, &bad):
 		return ExitUsage
 	}

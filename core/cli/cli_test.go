@@ -160,6 +160,8 @@ func TestWrongCommandLines(t *testing.T) {
 		{"doctor -o yaml", "yaml text json"},
 		{"config fix", "fix check print path"},
 		{"config check a b", "one file"},
+		{"--", "needs a command"},
+		{"-p 1 -- sleep 1", "contradict"},
 		{"themes show", "needs name midnight"},
 		{"themes show nosuch", "nosuch midnight"},
 		{"themes paint", "paint list show"},
@@ -227,7 +229,7 @@ func TestPasswordsAreNotRepeated(t *testing.T) {
 // What belongs to later versions says so, and what to use instead.
 func TestNotBuiltYet(t *testing.T) {
 	f := newFixture(t)
-	for _, args := range []string{"themes import x.theme", "-- sleep 1", "-- sleep --nonsense"} {
+	for _, args := range []string{"themes import x.theme"} {
 		code, stdout, stderr, got := f.run(strings.Fields(args)...)
 		if code != ExitFailed || stdout != "" || got.action != "" || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "not built yet: ") {
 			t.Errorf("%s: exit %d, started %q, %q", args, code, got.action, stderr)
@@ -256,6 +258,8 @@ func TestDispatch(t *testing.T) {
 		{"--listen 9435 --headless", "", "", "headless"},
 		{"", "listen: 127.0.0.1:9435", "", "headless"},
 		{"--push h --listen :9435 --ui", "", "", "dashboard"},
+		{"-- sleep --nonsense", "", "", "dashboard"},
+		{"--push h -- sleep 1", "", "", "headless"},
 		{"check", "", "", "check [] false"},
 		{"check a requests", "", "", "check [a requests] false"},
 		{"gateway", "", "", "gateway"},
@@ -476,5 +480,14 @@ func TestD26_CheckExitsByHealth(t *testing.T) {
 	}
 	if _, _, _, got := f.run("check", "--spec", f.file("listen: 9435\n")); got.action != "check [] true" || got.opts.Listen != "127.0.0.1:9435" {
 		t.Errorf("%+v", got)
+	}
+}
+
+func TestCommandArrivesAndItsExitCodeIsOurs(t *testing.T) {
+	f := newFixture(t)
+	f.result = fmt.Errorf("x: %w", ExitWith(42))
+	code, _, stderr, got := f.run("--plain", "--", "sleep", "--nonsense", "1")
+	if code != 42 || stderr != "" || fmt.Sprint(got.opts.Command) != "[sleep --nonsense 1]" || !got.opts.Plain {
+		t.Errorf("exit %d, %q, %+v", code, stderr, got.opts)
 	}
 }

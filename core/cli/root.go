@@ -16,6 +16,7 @@ vitals check: 0 ok, 1 something is not well, 2 it cannot be told.`
 
 const rootExample = `  sudo vitals                                    the dashboard
   sudo vitals -p 2871                            only this process and its descendants
+  sudo vitals -- ./server --port 8080            starts it and watches it, from its first request on
   sudo vitals --push http://gateway:9091         headless: push every 15 s
   sudo vitals --push http://gateway:9091 --ui    push, with the dashboard
   sudo vitals --listen 9435                      the dashboard, and /metrics for Prometheus
@@ -83,15 +84,20 @@ func (a *app) runRoot(cmd *cobra.Command, args []string) error {
 	if v, _ := f.GetBool("version"); v {
 		return a.printVersion(cmd)
 	}
-	if cmd.ArgsLenAtDash() == 0 {
-		return notBuilt("starting a command", "start it yourself, then use vitals -p PID")
-	}
 	r, err := a.load(cmd)
 	if err != nil {
 		return err
 	}
 	if r.PIDs, err = pids(cmd); err != nil {
 		return err
+	}
+	if cmd.ArgsLenAtDash() == 0 {
+		if r.Command = args; len(args) == 0 {
+			return usagef("-- needs a command to start: vitals -- ./server --port 8080")
+		}
+		if len(r.PIDs) > 0 {
+			return usagef("--pid and a command contradict each other: leave one out")
+		}
 	}
 	r.Once, _ = f.GetBool("once")
 	r.DryRun, _ = f.GetBool("dry-run")
