@@ -4,6 +4,7 @@
 package integrations
 
 import (
+	"vitals/core/integrations/blackbox"
 	"vitals/core/integrations/haproxy"
 	"vitals/core/integrations/host"
 	"vitals/core/integrations/kit"
@@ -26,5 +27,6 @@ func Kinds() []kit.Kind {
 		nginx.Kind(),
 		haproxy.Kind(),
 		prometheus.Kind(),
+		blackbox.Kind(),
 	}
 }
