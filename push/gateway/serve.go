@@ -93,10 +93,9 @@ func (c *Config) checkWeb() error {
 	return nil
 }
 
-var quotes = regexp.MustCompile("`[^`]*`")
-
 func unquoted(err error) string {
-	return core.Clean(strings.Join(strings.Fields(quotes.ReplaceAllString(err.Error(), "a value")), " "), 512)
+	text := regexp.MustCompile("`[^`]*`").ReplaceAllString(err.Error(), "a value")
+	return core.Clean(strings.Join(strings.Fields(text), " "), 512)
 }
 
 // limit makes l accept only so many connections at one time; more wait in the
