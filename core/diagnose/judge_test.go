@@ -254,6 +254,7 @@ func TestD29_SpecThatDoesNotRunCanBeChecked(t *testing.T) {
 		{"nothing", core.Spec{Make: func() (core.Unit, error) { return nil, nil }}, nil, core.StatusError, "made nothing"},
 		{"panic", core.Spec{Make: func() (core.Unit, error) { panic("oops") }}, nil, core.StatusError, "oops"},
 		{"plain", core.Spec{Make: func() (core.Unit, error) { return plain{}, nil }}, nil, core.StatusUnknown, "no check"},
+		{"gateway", core.Spec{Class: core.ClassGateway, Make: func() (core.Unit, error) { return plain{}, nil }}, nil, core.StatusUnknown, "settings are fine"},
 		{"probe", core.Spec{Class: core.ClassInstrumentation, Check: func() error { return nil }}, nil, core.StatusOK, "can be attached"},
 		{"unchecked probe", core.Spec{Class: core.ClassInstrumentation}, nil, core.StatusUnknown, "attaching"},
 		{"unsupported", core.Spec{Class: core.ClassInstrumentation, Check: func() error { return core.ErrUnsupported }}, nil, core.StatusUnknown, "not supported"},

@@ -11,7 +11,7 @@ import (
 
 // Try checks a unit that does not run, from its recipe: it is made, attached,
 // checked and detached again. Instrumentation is not attached: its recipe says
-// whether it could be. A single try is believed at once. It blocks at most until
+// whether it could be. Nor is a gateway. A single try is believed at once. It blocks at most until
 // ctx ends, and for as long as Detach takes, limit at most; limit also bounds
 // the check.
 func Try(ctx context.Context, spec core.Spec, r core.CheckRequest, limit time.Duration) Health {
@@ -71,6 +71,10 @@ func try(ctx context.Context, spec core.Spec, r core.CheckRequest, limit time.Du
 	var unit core.Unit
 	if err := safely(func() (err error) { unit, err = spec.Make(); return err }); err != nil || unit == nil {
 		return failed("init", errors.Join(err, madeNothing(unit, err)))
+	}
+	if spec.Class == core.ClassGateway {
+		// Attaching it would take the address and the store of the one that runs.
+		return result{Finding: core.Unsure("its settings are fine; whether it works is told by the vitals that runs it")}
 	}
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
