@@ -396,3 +396,46 @@ func (m *memStore) Save(from any) error {
 	}
 	return saveJSON(m.file, from)
 }
+
+// A kind without a server cannot be found: it is offered, and taken or refused.
+func TestWhatAsksNoServerIsOffered(t *testing.T) {
+	f := &fake{}
+	memory := &memStore{}
+	k := f.kind("fake", func(d *kit.Definition[fakeSettings]) {
+		d.Singleton, d.Candidates, d.Identity = true, nil, nil
+	})
+	const id = "integration/fake/box"
+	w := newWorld(t, func(c *Config) { c.Memory = memory }, k)
+	if r := w.untilState(id, core.IntegrationSuggested); r.Needs != core.NeedsEnable {
+		t.Errorf("%+v", r)
+	}
+	w.m.Submit(core.Intent{Op: core.IntentIntegrationEnable, Unit: id})
+	w.untilRuns(id)
+	w.m.Submit(core.Intent{Op: core.IntentIntegrationDisable, Unit: id})
+	w.untilState(id, core.IntegrationDenied)
+	w.until("its unit is gone", func() bool { return w.unit(id).ID == "" })
+	w.m.Submit(core.Intent{Op: core.IntentIntegrationPin, Unit: id})
+	w.untilRuns(id)
+	w.stop()
+	again := newWorld(t, func(c *Config) { c.Memory = memory }, k)
+	again.untilRuns(id) // pinned: remembered
+	again.use(section("fake", fakeSettings{Value: 5}))
+	again.untilRow(id, func(r core.IntegrationRow) bool { return r.Origin == "configured" && r.Runs > 0 })
+	no := false
+	again.use(section("fake", fakeSettings{}).with(Common{Enabled: &no}))
+	again.untilState(id, core.IntegrationDenied)
+	again.set(Settings{Discovery: DiscoverOff})
+	again.until("nothing is listed", func() bool { return again.row(id).ID == "" })
+}
+
+func TestDefaultKindsRunUntilSomebodySaysNo(t *testing.T) {
+	f := &fake{}
+	w := newWorld(t, nil, f.kind("fake", func(d *kit.Definition[fakeSettings]) {
+		d.Singleton, d.Default, d.Candidates, d.Identity = true, true, nil, nil
+	}))
+	const id = "integration/fake/box"
+	w.use()
+	w.untilRuns(id)
+	w.set(Settings{Deny: []string{"fake"}})
+	w.until("it is gone", func() bool { return w.unit(id).ID == "" })
+}

@@ -74,6 +74,7 @@ func (f *finder) serverOf(id string) *server {
 // look brings servers in line with processes and does what is due; it returns
 // how long nothing will be. It needs m.mu.
 func (m *Manager) look(ctx context.Context, now time.Time, probes *sync.WaitGroup) time.Duration {
+	m.consider()
 	f := &m.finder
 	if f.dirty {
 		f.dirty = false

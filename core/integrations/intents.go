@@ -29,7 +29,7 @@ func (m *Manager) Submit(i core.Intent) bool {
 // carryOut does what the user asked for. It needs m.mu.
 func (m *Manager) carryOut(i core.Intent, now time.Time) (said string, err error) {
 	j, s := m.jobs[i.Unit], m.finder.serverOf(i.Unit)
-	if j == nil && s == nil && m.choices.of(i.Unit) == (choice{}) {
+	if j == nil && s == nil && m.offered(i.Unit) == nil && m.choices.of(i.Unit) == (choice{}) {
 		return "", fmt.Errorf("there is no integration %q", core.Clean(i.Unit, core.MaxName))
 	}
 	switch i.Op {

@@ -120,6 +120,17 @@ func (m *Manager) tellFound() {
 		}
 		m.told[id] = true
 	}
+	for _, o := range m.offers {
+		id, v := o.id(), m.judgeOffer(o)
+		if listed[id] || v.covered || v.run {
+			continue
+		}
+		listed[id] = true
+		if !m.told[id] || m.shown[id] != string(v.state) {
+			rows = append(rows, m.offerRow(o, v))
+		}
+		m.told[id], m.shown[id] = true, string(v.state)
+	}
 	for id, row := range m.wrong {
 		if !listed[id] {
 			listed[id] = true
@@ -130,6 +141,7 @@ func (m *Manager) tellFound() {
 	for id := range m.told {
 		if !listed[id] {
 			delete(m.told, id)
+			delete(m.shown, id)
 			gone = append(gone, id)
 		}
 	}

@@ -97,8 +97,10 @@ type Manager struct {
 	prints   int // newest fingerprint that was given
 	changed  bool
 	finder   finder
+	offers   []offer
 	choices  choices
 	told     map[string]bool                // rows that were reported and are not gone
+	shown    map[string]string              // what was told of offers
 	wrong    map[string]core.IntegrationRow // configured ones that cannot be made
 	renewed  []*job                         // whose rows are to be told
 	telling  sync.Mutex
@@ -127,7 +129,7 @@ func New(cfg Config) *Manager {
 	}
 	m := &Manager{
 		cfg: cfg, kinds: make(map[string]kit.Kind), key: make([]byte, 32),
-		jobs: make(map[string]*job), told: make(map[string]bool), in: newInbox(),
+		jobs: make(map[string]*job), told: make(map[string]bool), shown: make(map[string]string), in: newInbox(),
 	}
 	m.Share(cfg.Shared)
 	rand.Read(m.key)
@@ -138,6 +140,7 @@ func New(cfg Config) *Manager {
 		m.kinds[k.Name] = k
 	}
 	m.finder.init()
+	m.offers = offers(cfg.Kinds, cfg.Shared)
 	m.choices.load(cfg, m.notice)
 	return m
 }
@@ -259,6 +262,7 @@ func (m *Manager) tell(j *job) {
 		row = m.dress(j)
 		m.told[row.ID] = true
 	}
+	delete(m.shown, j.id)
 	m.mu.Unlock()
 	if current {
 		m.cfg.Report(row)
