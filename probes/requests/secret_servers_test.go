@@ -1,0 +1,109 @@
+package requests
+
+import (
+	"bufio"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"vitals/core"
+	"vitals/probes/kern"
+)
+
+// HTTP/2 between nginx and curl, both with OpenSSL.
+func TestNginxAndCurlOverHTTP2(t *testing.T) {
+	dir := certificate(t)
+	s := newSink()
+	attachTLS(t, s, nil, nil)
+	port, nginx := startSecretNginx(t, dir)
+	url := fmt.Sprintf("https://127.0.0.1:%d", port)
+	out, err := exec.Command("curl", "-sk", "--http2", "-o", "/dev/null", "-w", "%{http_version} ", url+"/users/[1-100]", url+"/nope").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if string(out[:2]) != "2 " {
+		t.Fatalf("curl spoke HTTP/%s", out[:2])
+	}
+	settle()
+	want := map[string]uint64{"server GET /users/{id} 200": 100, "server GET /nope 404": 1}
+	same(t, "nginx", s.of(keyOf(t, nginx)), want)
+}
+
+// Node has OpenSSL inside its executable and hands it bytes instead of sockets.
+func TestNodeOverTLS(t *testing.T) {
+	dir := certificate(t)
+	s := newSink()
+	news, shared := &kern.Newcomers{}, &kern.Shared{}
+	u := attachTLS(t, s, news, shared)
+	cmd, port := secretScript(t, "node", "-e", nodeServer, dir)
+	news.Came(&core.Process{ProcKey: keyOf(t, cmd.Process.Pid)})
+	eventually(t, "node is probed", func() bool { return u.probes(cmd.Process.Pid) })
+	ask(t, fmt.Sprintf("https://127.0.0.1:%d", port), 200)
+	settle()
+	same(t, "node", s.of(keyOf(t, cmd.Process.Pid)), map[string]uint64{"server GET /users/{id} 200": 200})
+}
+
+// A stripped Go server gives the same.
+func TestStrippedGoServerOverTLS(t *testing.T) {
+	dir := certificate(t)
+	file := filepath.Join(dir, "stripped")
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if msg, err := exec.Command("strip", "-o", file, self).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, msg)
+	}
+	s := newSink()
+	news := &kern.Newcomers{}
+	u := attachTLS(t, s, news, nil)
+	cmd := exec.Command(file)
+	cmd.Env = append(os.Environ(), "VITALS_TEST_HELPER=serve-tls", "VITALS_TEST_ADDR=127.0.0.1:0", "VITALS_TEST_CERT="+dir)
+	in, err := cmd.StdinPipe() // it ends when its input does
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	var port int
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Sscanf(line, "127.0.0.1:%d", &port)
+	news.Came(&core.Process{ProcKey: keyOf(t, cmd.Process.Pid)})
+	eventually(t, "the server is probed", func() bool { return u.probes(cmd.Process.Pid) })
+	ask(t, fmt.Sprintf("https://127.0.0.1:%d", port), 200)
+	settle()
+	same(t, "stripped", s.of(keyOf(t, cmd.Process.Pid)), map[string]uint64{"server GET /users/{id} 200": 200})
+}
+
+// ask makes n requests, one after the other, over a few connections.
+func ask(t testing.TB, url string, n int) {
+	t.Helper()
+	for c := range 4 {
+		tr := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+		client := &http.Client{Transport: tr}
+		for i := range n / 4 {
+			resp, err := client.Get(fmt.Sprintf("%s/users/%d", url, c*1000+i))
+			if err != nil {
+				t.Fatal(err)
+			}
+			io.Copy(io.Discard, resp.Body)
+			resp.Body.Close()
+		}
+		tr.CloseIdleConnections()
+	}
+}
