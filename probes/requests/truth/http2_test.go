@@ -18,6 +18,8 @@ import (
 
 func TestMain(m *testing.M) {
 	switch os.Getenv("VITALS_TRUTH_HELPER") {
+	case "tls":
+		serveTLS()
 	case "http2":
 		serveHTTP2()
 	default:
