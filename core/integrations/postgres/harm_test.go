@@ -68,6 +68,33 @@ func TestNobodyLogsInByGuessing(t *testing.T) {
 	}
 }
 
+// With TLS the server waits for a handshake, and logs one that is broken off.
+func TestProbeOfAServerWithTLSLeavesNoTrace(t *testing.T) {
+	dir := servertest.Dir(t, "postgres")
+	cert, key, _ := servertest.Certificate(t, dir, time.Now().Add(time.Hour))
+	servertest.Give(t, "postgres", key)
+	c := start(t, "ssl=on", "ssl_cert_file="+cert, "ssl_key_file="+key)
+	before := c.Log()
+	if _, saw, err := kittest.Probe(t, Kind(), Settings{Address: c.address}); !errors.Is(err, kit.ErrCredentials) || saw == "" {
+		t.Errorf("%q, %v", saw, err)
+	}
+	time.Sleep(200 * time.Millisecond)
+	for line := range strings.Lines(strings.TrimPrefix(c.Log(), before)) {
+		if !strings.Contains(line, "connection received") {
+			t.Errorf("the server logs: %s", line)
+		}
+	}
+	c.sql("postgres", "CREATE ROLE vitals LOGIN PASSWORD 's3cret-word'; GRANT pg_monitor TO vitals")
+	s := Settings{Address: c.address, Login: kit.Login{User: "vitals", Password: kit.Plain("s3cret-word")}, TLS: kit.TLS{Enabled: true, CA: cert}}
+	if _, err := kittest.Round(t, Kind(), kittest.Open(t, Kind(), s)); err != nil {
+		t.Errorf("over TLS: %v", err)
+	}
+	s.TLS.CA = ""
+	if _, err := kittest.Round(t, Kind(), kittest.Open(t, Kind(), s)); err == nil {
+		t.Error("a certificate that nobody trusts is taken")
+	}
+}
+
 func TestProbeOfWhatIsNoPostgres(t *testing.T) {
 	for name, answer := range map[string]string{"web": "HTTP/1.1 400 Bad Request\r\n\r\n", "silence": ""} {
 		address := servertest.Answer(t, answer)

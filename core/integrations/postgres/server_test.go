@@ -76,6 +76,7 @@ func (c *cluster) load() {
 func TestFiguresEqualThoseOfTheExporter(t *testing.T) {
 	c := start(t, "autovacuum=off")
 	c.load()
+	c.sql("postgres", "SELECT pg_create_physical_replication_slot('standby', true)")
 	port := servertest.Port(t)
 	servertest.StartEnv(t, "postgres", []string{fmt.Sprintf("DATA_SOURCE_NAME=host=%s port=%d user=postgres dbname=postgres sslmode=disable", c.dir, c.port)},
 		servertest.Need(t, "prometheus-postgres-exporter"), "--web.listen-address", servertest.Loopback(port))
@@ -124,6 +125,9 @@ func (c *cluster) figures(r kit.Result) {
 		if got := fmt.Sprint(kittest.Value(r, metric, labels...)); !sameNumber(got, c.sql("shop", sql)) {
 			c.t.Errorf("%s is %s, the server says %s", metric, got, c.sql("shop", sql))
 		}
+	}
+	if active, kept := kittest.Value(r, "pg_replication_slots_active", "slot_name", "standby"), kittest.Value(r, "pg_replication_slots_pg_wal_lsn_diff", "slot_name", "standby"); active != 0 || !(kept >= 0) {
+		c.t.Errorf("the slot that nobody reads: active %v, keeps %v bytes", active, kept)
 	}
 	commits := fmt.Sprint(200)
 	if got := c.sql("shop", "SELECT calls FROM pg_stat_statements WHERE query LIKE 'INSERT INTO pgbench_history%'"); got != commits {

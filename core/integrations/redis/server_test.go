@@ -210,3 +210,24 @@ func TestUnixSocket(t *testing.T) {
 		t.Errorf("%d series, %d dropped", r.Series, r.Dropped)
 	}
 }
+
+func TestTLS(t *testing.T) {
+	dir, port := servertest.Dir(t, ""), servertest.Port(t)
+	cert, key, _ := servertest.Certificate(t, dir, time.Now().Add(time.Hour))
+	start(t, "--tls-port", fmt.Sprint(port), "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert, "--tls-auth-clients", "yes")
+	ours := kit.TLS{Enabled: true, CA: cert, Cert: cert, Key: key}
+	for name, c := range map[string]struct {
+		tls  kit.TLS
+		good bool
+	}{
+		"both certificates": {ours, true},
+		"none of ours":      {kit.TLS{Enabled: true, CA: cert}, false},
+		"not trusted":       {kit.TLS{Enabled: true, Cert: cert, Key: key}, false},
+		"no file":           {kit.TLS{Enabled: true, CA: dir + "/none.pem"}, false},
+	} {
+		_, err := kittest.Round(t, Kind(), kittest.Open(t, Kind(), Settings{Address: servertest.Loopback(port), TLS: c.tls}))
+		if (err == nil) != c.good {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -83,6 +83,16 @@ func Dir(t testing.TB, owner string) string {
 	return dir
 }
 
+// Give makes a file that of another user, where tests run as root.
+func Give(t testing.TB, owner, path string) {
+	t.Helper()
+	if uid, gid, ok := identity(t, owner); ok {
+		if err := os.Chown(path, uid, gid); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func identity(t testing.TB, name string) (uid, gid int, ok bool) {
 	t.Helper()
 	if name == "" || os.Getuid() != 0 {
