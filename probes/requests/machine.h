@@ -16,13 +16,27 @@
 #include "state.h"
 #include "once.h"
 
+// read_piece appends n bytes from a place to the len bytes that head has, where
+// there is room for cap, and gives the new length.
+static __always_inline __u64 read_piece(char *head, __u64 len, __u64 cap, __u64 from, __u64 n)
+{
+	if (len >= cap || len >= REQUEST_HEAD)
+		return len;
+	if (n > cap - len)
+		n = cap - len;
+	barrier_var(n);
+	if (n > REQUEST_HEAD || bpf_probe_read_user(head + len, n, (void *)from))
+		return len;
+	return len + n;
+}
+
 // read_head appends what was transferred to the len bytes that a connection has
 // at the offset, where there is room for cap, and gives the new length. It never
 // reads beyond the transfer.
 static __always_inline int read_head_body(struct conn *c, struct chunk *k, __u64 offset, __u64 len, __u64 cap)
 {
-	struct iovec v = {};
-	__u64 left = k->n, n;
+	__u64 left = k->n, n, had;
+	struct iovec v;
 	char *head;
 
 	if (offset > offsetof(struct conn, request) || cap > REQUEST_HEAD)
@@ -30,30 +44,18 @@ static __always_inline int read_head_body(struct conn *c, struct chunk *k, __u64
 	head = (char *)c + offset;
 	if (k->flags & MSG_TRUNC || !k->base)
 		return len;
-	if (!k->count) {
-		v.iov_base = (void *)k->base;
-		v.iov_len = left;
-	} else if (bpf_probe_read_user(&v, sizeof(v), (void *)k->base)) {
-		return len;
-	}
-	for (int i = 0; i < MAX_IOVS; i++) {
-		if (len >= cap || len >= REQUEST_HEAD)
+	if (!k->count)
+		return read_piece(head, len, cap, k->base, left);
+	for (int i = 0; i < MAX_IOVS && i < k->count && left && len < cap; i++) {
+		if (bpf_probe_read_user(&v, sizeof(v), (struct iovec *)k->base + i))
 			break;
 		n = v.iov_len;
 		if (n > left)
 			n = left;
 		left -= n;
-		if (n > cap - len)
-			n = cap - len;
-		barrier_var(n);
-		if (n > REQUEST_HEAD)
-			break;
-		if (n && bpf_probe_read_user(head + len, n, v.iov_base))
-			break;
-		len += n;
-		if (!left || i + 1 >= k->count)
-			break;
-		if (bpf_probe_read_user(&v, sizeof(v), (struct iovec *)k->base + i + 1))
+		had = len;
+		len = read_piece(head, len, cap, (__u64)v.iov_base, n);
+		if (len == had && n)
 			break;
 	}
 	return len;
