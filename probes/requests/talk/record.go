@@ -5,7 +5,9 @@
 //
 //	table.go    connections by cookie, bounded
 //	reader.go   a record's way: order, what is decided already, what is not
+//	decide.go   connections whose protocol is not known, and what then happens
 //	infer.go    what a connection speaks, and what is expected where
+//	widen.go    connections of which more must be captured
 //	feed.go     record -> wire.Span -> wire.Exchange -> core.Request
 //	generic.go  exchanges that nobody can read
 //	hold.go     records that may still be amended
