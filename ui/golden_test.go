@@ -28,8 +28,10 @@ var scenes = []struct {
 	{"processes-filter", sample, []string{"2", "/", "l", "a", "n", "g", ":", "c", "space", "!", "n", "g", "i", "n", "x"}},
 	{"process-summary", sample, []string{"2", "down", "down", "down", "down", "enter"}},
 	{"process-routes", sample, []string{"2", "down", "down", "down", "down", "enter", "l"}},
-	{"process-latency", sample, []string{"2", "down", "down", "down", "down", "enter", "l", "l"}},
-	{"process-connections", sample, []string{"2", "down", "down", "down", "down", "enter", "l", "l", "l"}},
+	{"process-slow", sample, []string{"2", "down", "down", "down", "down", "enter", "l", "l", "down"}},
+	{"process-latency", sample, []string{"2", "down", "down", "down", "down", "enter", "l", "l", "l"}},
+	{"process-connections", sample, []string{"2", "down", "down", "down", "down", "enter", "l", "l", "l", "l"}},
+	{"process-seen", sample, []string{"2", "down", "down", "down", "down", "enter", "h", "h"}},
 	{"process-probes", sample, []string{"2", "down", "down", "down", "down", "enter", "h"}},
 	{"process-hostile", sample, []string{"2", "/", "p", "i", "d", ":", "3", "3", "7", "7", "enter", "enter"}},
 	{"service-summary", sample, []string{"2", "tab", "down", "enter"}},
@@ -37,6 +39,9 @@ var scenes = []struct {
 	{"map", sample, []string{"3", "down"}},
 	{"map-list", sample, []string{"3", "tab", "down"}},
 	{"requests", sample, []string{"4", "down"}},
+	{"requests-database", sample, append([]string{"4"}, filterBy("service:check")...)},
+	{"route", sample, append(append([]string{"4"}, filterBy("orders")...), "enter")},
+	{"route-server", sample, append(append([]string{"4"}, filterBy("method:POST service:check")...), "enter", "tab")},
 	{"requests-single", sample, []string{"4", "tab"}},
 	{"integrations", sample, []string{"5", "down", "down"}},
 	{"integrations-login", sample, []string{"5", "down", "down", "c"}},
@@ -53,6 +58,15 @@ var scenes = []struct {
 	{"palette", sample, []string{":", "r", "e"}},
 	{"themes", sample, []string{"T"}},
 	{"confirm", sample, []string{"7", "K"}},
+}
+
+// filterBy are the keys that type a filter.
+func filterBy(text string) []string {
+	out := []string{"/"}
+	for _, r := range text {
+		out = append(out, map[bool]string{true: "space", false: string(r)}[r == ' '])
+	}
+	return append(out, "enter")
 }
 
 var sizes = [...][2]int{{120, 36}, {80, 24}, {60, 14}}

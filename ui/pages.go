@@ -11,6 +11,7 @@ import (
 	"vitals/ui/page/process"
 	"vitals/ui/page/processes"
 	"vitals/ui/page/requests"
+	"vitals/ui/page/route"
 	"vitals/ui/page/servicemap"
 )
 
@@ -30,8 +31,11 @@ func pages() []page.Page {
 
 // open makes the page of a subject.
 func open(s page.Subject) page.Page {
-	if s.Integration != "" {
+	switch {
+	case s.Integration != "":
 		return integration.New(s.Integration)
+	case s.Route != nil:
+		return route.New(*s.Route)
 	}
 	return process.New(s)
 }

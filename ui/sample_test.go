@@ -222,6 +222,7 @@ func finishSample(s *core.Snapshot, rng *rand.Rand) {
 		x.Seq, x.At, x.Protocol = uint64(i+1), s.At.Add(time.Duration(i-5)*7*time.Second), "http"
 		s.Exemplars = append(s.Exemplars, &x)
 	}
+	sampleDatabase(s)
 	s.Units = []*core.UnitRow{
 		{ID: "destination/pushgateway", Class: core.ClassDestination, Kind: "pushgateway", Title: "Pushgateway", Phase: core.PhaseRunning, Health: core.HealthOK, Since: s.At.Add(-time.Hour)},
 		{ID: "instrumentation/lifecycle", Class: core.ClassInstrumentation, Kind: "lifecycle", Title: "Lifecycle", Phase: core.PhaseRunning, Health: core.HealthOK, Since: s.At.Add(-time.Hour), Processes: 13},
@@ -269,6 +270,34 @@ func finishSample(s *core.Snapshot, rng *rand.Rand) {
 	s.Totals = core.Totals{Processes: len(s.Processes), Instrumented: 7, Attaching: 1, Failed: 1, Server: all.Server, Client: s.Processes[0].Client, CPURatio: 0.61,
 		RateTrend: trend(rng, 1240, 300), ErrTrend: trend(rng, 0.008, 300), P99Trend: trend(rng, 0.2, 300), CPUTrend: trend(rng, 0.6, 300), Heat: heat(rng, 0.02, 900), Latency: all.Latency}
 	s.Totals.Server.P99 = 0.212
+}
+
+// sampleDatabase makes the checkout ask a database and hold sockets open, and
+// tells what of it cannot be read.
+func sampleDatabase(s *core.Snapshot) {
+	k := core.ProcKey{PID: 2871, Birth: 287100}
+	slow, quick := distribution(0.2), distribution(0.002)
+	for _, r := range []core.RequestRow{
+		{Role: core.RoleClient, Protocol: "postgresql", Peer: "db:5432", Method: "SELECT", Route: "SELECT id, total FROM orders WHERE customer_id = ? FOR UPDATE", Count: 106200, Rate: 118, Duration: slow, FirstByte: slow, BytesIn: 9 << 20, BytesOut: 3 << 20},
+		{Role: core.RoleClient, Protocol: "postgresql", Peer: "db:5432", Method: "SELECT", Route: "SELECT id, total FROM orders WHERE customer_id = ? FOR UPDATE", Code: "40P01", Failed: true, Count: 17, Rate: 0.1, Duration: slow, FirstByte: slow, BytesIn: 4000, BytesOut: 900},
+		{Role: core.RoleClient, Protocol: "redis", Peer: "cache:6379", Method: "GET", Count: 549000, Rate: 610, Duration: quick, FirstByte: quick, BytesIn: 90 << 20, BytesOut: 20 << 20},
+		{Role: core.RoleServer, Protocol: "websocket", Method: "GET", Route: "/live", Code: "NORMAL", Stream: true, Count: 41, Rate: 0.3, Duration: distribution(40), BytesIn: 1 << 20, BytesOut: 88 << 20},
+	} {
+		r.Proc, r.Service, r.Last = k, "checkout-api", s.At
+		s.Requests = append(s.Requests, &r)
+	}
+	for _, row := range s.Processes {
+		if row.PID == 2871 {
+			row.Runtime.SDK = "OpenTelemetry Go SDK"
+			row.Coverage = core.Coverage{Exchanges: 790000, Parsed: 778000, Encrypted: 11700, Why: "Go program without symbols: crypto/tls not found", Unpaired: 12, Unknown: 288, Gaps: 2,
+				Connections: 240, Joined: 17, BytesIn: 400 << 20, BytesOut: 2 << 30, BytesParsed: 2300 << 20}
+		}
+	}
+	for _, svc := range s.Services {
+		if svc.Name == "checkout-api" {
+			svc.Exemplars = s.Exemplars[:1]
+		}
+	}
 }
 
 // calm is a machine on which nothing happens: the state of most machines.

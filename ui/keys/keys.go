@@ -66,6 +66,7 @@ const (
 	Pin
 	Deny
 	Delete
+	Inside
 	Quit
 
 	Page1 // Page1+i opens the i-th page
@@ -84,6 +85,7 @@ const (
 	Events
 	Probes
 	Requests
+	Route
 	ServiceMap
 	Metrics
 	Integrations
@@ -155,6 +157,8 @@ func Table() []Binding {
 		{NextTab, Process, []string{"l", "tab", "shift+right"}, "l", "next tab", "next tab", ""},
 		{PrevTab, Process, []string{"h", "shift+tab", "shift+left"}, "h", "", "previous tab", ""},
 
+		{Inside, Process, []string{"I"}, "I", "", "what the same server says of itself, where an integration asks it", "inside"},
+
 		{Toggle, Probes, []string{"space"}, "space", "on/off", "switch the kind on or off for all processes", "toggle"},
 		{DetachAll, Probes, []string{"K"}, "K", "detach all", "take everything out of the kernel (asks once); again: put it back", "detach"},
 		{Retry, Probes, []string{"R"}, "R", "retry", "try the failed ones again", "retry"},
@@ -168,6 +172,8 @@ func Table() []Binding {
 		{ColumnLeft, Requests, []string{"<", ","}, "<", "", "sort by the column to the left", ""},
 		{ColumnRight, Requests, []string{">", "."}, ">", "", "sort by the column to the right", ""},
 		{Reverse, Requests, []string{"r"}, "r", "", "turn the order around", ""},
+
+		{NextPane, Route, []string{"tab", "l"}, "tab", "single requests", "between the outcomes and single requests that were slow or failed", ""},
 
 		{View, ServiceMap, []string{"tab"}, "tab", "picture/list", "the map as a picture or as a list of calls", "map view"},
 		{Sort, ServiceMap, []string{"s"}, "s", "", "choose the column of the list to sort by", ""},

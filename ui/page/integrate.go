@@ -2,6 +2,7 @@ package page
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	"vitals/core"
@@ -166,4 +167,27 @@ func DrawLines(a canvas.Area, lines []Line) {
 // IntegrationText is all of it as text, for the clipboard.
 func IntegrationText(r *core.IntegrationRow) string {
 	return strings.TrimSpace(strings.Join([]string{r.ID, string(r.State), r.Message, r.Why, r.Grants}, "\n"))
+}
+
+// Figure writes a figure of an integration in its unit.
+func Figure(f *core.IntegrationFigure) string {
+	switch f.Unit {
+	case "bytes":
+		return format.Of(format.Bytes, f.V)
+	case "seconds":
+		return format.Of(format.Seconds, f.V)
+	case "ratio":
+		return Percent(f.V)
+	case "per_second":
+		return format.Of(format.Count, f.V) + "/s"
+	case "state":
+		switch {
+		case math.IsNaN(f.V):
+			return format.Unknown
+		case f.V == 0:
+			return "down"
+		}
+		return "up"
+	}
+	return format.Of(format.Count, f.V)
 }

@@ -44,11 +44,13 @@ type Stateful interface {
 	LoadState(c *Context, view, sort string)
 }
 
-// Subject is what a detail page is about: a process, a service, or an integration.
+// Subject is what a detail page is about: a process, a service, an integration,
+// or a route.
 type Subject struct {
 	Proc        core.ProcKey
-	Service     string // set when it is about a service
-	Integration string // id, set when it is about an integration
+	Service     string    // set when it is about a service
+	Integration string    // id, set when it is about an integration
+	Route       *RouteKey // set when it is about a route: all outcomes of it
 }
 
 // Size is how much room there is.

@@ -2,7 +2,6 @@ package page
 
 import (
 	"cmp"
-	"fmt"
 	"math"
 	"slices"
 	"strconv"
@@ -19,6 +18,7 @@ import (
 type Route struct {
 	RouteKey
 	Failed        bool
+	Stream        bool // all of them have no latency, see core.Request
 	Count         uint64
 	Partial       uint64
 	Rate          float64
@@ -40,7 +40,6 @@ type RouteKey struct {
 // Columns of Routes.
 const (
 	RouteService = iota
-	RouteRole
 	RouteProto
 	RouteMethod
 	RouteRoute
@@ -67,19 +66,18 @@ type Routes struct {
 // NewRoutes makes the table; whole says that it is about all services.
 func NewRoutes(whole bool) *Routes {
 	t := &Routes{known: map[RouteKey]*Route{}, whole: whole, filter: parseRoutes("")}
-	service := widget.Column{Title: "SERVICE", W: 14, Min: 12, Max: 20}
+	service := widget.Column{Title: "SERVICE", W: 12, Min: 8, Max: 20}
 	if !whole {
 		service.W, service.Min, service.Max, service.Leave = 0, 0, 0, 1
 	}
 	t.Table = widget.Table{Sort: RouteCount, Desc: true, Columns: []widget.Column{
 		RouteService: service,
-		RouteRole:    {Title: "ROLE", W: 6, Leave: 5},
-		RouteProto:   {Title: "PROTO", W: 6, Max: 10, Leave: 3},
+		RouteProto:   {Title: "PROTO", W: 10, Min: 6, Leave: 3},
 		RouteMethod:  {Title: "METHOD", W: 7, Min: 6, Max: 10},
-		RouteRoute:   {Title: "ROUTE", W: 24, Min: 14, Max: 60},
-		RoutePeer:    {Title: "PEER", W: 16, Min: 8, Max: 24, Leave: 2},
+		RouteRoute:   {Title: "ROUTE", W: 24, Min: 20, Max: 90},
+		RoutePeer:    {Title: "ASKED OF", W: 14, Min: 8, Max: 26, Leave: 2},
 		RouteStatus:  {Title: "STATUS", W: 7, Min: 6},
-		RouteCount:   {Title: "COUNT", W: 9, Right: true},
+		RouteCount:   {Title: "COUNT", W: 9, Right: true, Leave: 7},
 		RouteRate:    {Title: "RATE/s", W: 7, Right: true},
 		RouteP50:     {Title: "P50", W: 6, Right: true, Leave: 4},
 		RouteP99:     {Title: "P99", W: 6, Right: true},
@@ -140,7 +138,7 @@ func parseRoutes(line string) filter.Filter[*Route] {
 func (t *Routes) Update(rows []*core.RequestRow, keep func(*core.RequestRow) bool) {
 	for _, r := range t.known {
 		r.fresh = r.fresh[:0]
-		r.Count, r.Partial, r.Rate, r.In, r.Out, r.Failed = 0, 0, 0, 0, 0, false
+		r.Count, r.Partial, r.Rate, r.In, r.Out, r.Failed, r.Stream = 0, 0, 0, 0, 0, false, true
 	}
 	for _, q := range rows {
 		if keep == nil || keep(q) {
@@ -162,11 +160,16 @@ func (t *Routes) Update(rows []*core.RequestRow, keep func(*core.RequestRow) boo
 	t.N = len(t.Rows)
 }
 
+// KeyOf is what makes a row equal to others.
+func KeyOf(q *core.RequestRow) RouteKey {
+	return RouteKey{q.Service, q.Role, q.Protocol, q.Peer, q.Method, q.Route, q.Status, q.Code, q.Error}
+}
+
 func (t *Routes) route(q *core.RequestRow) *Route {
-	k := RouteKey{q.Service, q.Role, q.Protocol, q.Peer, q.Method, q.Route, q.Status, q.Code, q.Error}
+	k := KeyOf(q)
 	r := t.known[k]
 	if r == nil {
-		r = &Route{RouteKey: k}
+		r = &Route{RouteKey: k, Stream: true}
 		t.known[k] = r
 	}
 	return r
@@ -174,12 +177,17 @@ func (t *Routes) route(q *core.RequestRow) *Route {
 
 func (r *Route) add(q *core.RequestRow) {
 	r.Failed = r.Failed || q.Failed
+	r.Stream = r.Stream && q.Stream
 	r.Count += q.Count
 	r.Partial += q.Partial
 	r.Rate += q.Rate
 	r.In += q.BytesIn
 	r.Out += q.BytesOut
-	r.fresh = append(r.fresh, q.Duration)
+	d := q.Duration
+	if q.Stream {
+		d = nil // how long it was open is no latency
+	}
+	r.fresh = append(r.fresh, d)
 }
 
 // finish computes quantiles anew only where something was counted: rows that
@@ -213,8 +221,6 @@ func compareRoute(a, b *Route, col int) int {
 	switch col {
 	case RouteService:
 		return cmp.Compare(a.Service, b.Service)
-	case RouteRole:
-		return cmp.Compare(a.Role, b.Role)
 	case RouteProto:
 		return cmp.Compare(a.Protocol, b.Protocol)
 	case RouteMethod:
@@ -257,16 +263,14 @@ func drawRoute(r *Route, col int, cell canvas.Area) {
 	switch col {
 	case RouteService:
 		cell.Fit(0, 0, cell.W, r.Service, canvas.Style{})
-	case RouteRole:
-		cell.Fit(0, 0, cell.W, r.Role.String(), canvas.Fg(canvas.Muted))
 	case RouteProto:
 		cell.Fit(0, 0, cell.W, r.Protocol, canvas.Fg(canvas.Muted))
 	case RouteMethod:
 		cell.Fit(0, 0, cell.W, r.Method, canvas.Strong(canvas.FG))
 	case RouteRoute:
-		cell.Fit(0, 0, cell.W, r.Route, canvas.Style{})
+		cell.Fit(0, 0, cell.W, Statement(r.Protocol, r.Method, r.Route), canvas.Style{})
 	case RoutePeer:
-		cell.Fit(0, 0, cell.W, r.Peer, canvas.Fg(canvas.Muted))
+		drawPeer(cell, r)
 	case RouteStatus:
 		cell.Fit(0, 0, cell.W, r.outcome(), canvas.Fg(StatusToken(r.Status, r.Failed)))
 	case RouteCount:
@@ -274,63 +278,33 @@ func drawRoute(r *Route, col int, cell canvas.Area) {
 	case RouteRate:
 		Rate(cell, r.Rate, true)
 	case RouteP50:
-		Latency(cell, r.P50)
+		LatencyOf(cell, r.P50, r.Stream)
 	case RouteP99:
-		Latency(cell, r.P99)
+		LatencyOf(cell, r.P99, r.Stream)
 	case RouteMax:
-		Latency(cell, r.Max)
+		LatencyOf(cell, r.Max, r.Stream)
 	case RouteBytes:
 		Memory(cell, int64(min(r.Out, math.MaxInt64)))
 	}
 }
 
-// outcome is how these requests ended, in a word or two.
-func (r *Route) outcome() string { return Outcome(r.Status, r.Code, r.Err) }
-
-// Outcome is how a request ended: its status, the name of its error, and what
-// broke it off.
-func Outcome(status int, code, err string) string {
-	text := StatusText(status, code)
-	switch {
-	case err == "" || err == code:
-		return text
-	case text == "":
-		return err
+// drawPeer shows of whom a client asks; a server has no arrow.
+func drawPeer(cell canvas.Area, r *Route) {
+	x := 0
+	switch r.Role {
+	case core.RoleClient:
+		x = cell.Text(0, 0, "→ ", canvas.Fg(canvas.Accent))
+	case core.RoleUnknown:
+		x = cell.Text(0, 0, "? ", canvas.Fg(canvas.Faint)) // which end it is cannot be told
 	}
-	return text + " " + err
+	cell.Fit(x, 0, cell.W-x, r.Peer, canvas.Fg(canvas.Muted))
 }
 
-// StatusText is an outcome in a word: "200", "503 timeout", "reset", "".
-func StatusText(status int, err string) string {
-	if status == 0 {
-		return err
+// LatencyOf draws a latency; streams have none, and say so.
+func LatencyOf(cell canvas.Area, s float64, stream bool) {
+	if stream {
+		cell.Right(0, 0, cell.W, "stream", canvas.Fg(canvas.Faint))
+		return
 	}
-	text := strconv.Itoa(status)
-	if err != "" {
-		text += " " + err
-	}
-	return text
-}
-
-// StatusToken colours an outcome.
-func StatusToken(status int, failed bool) canvas.Token {
-	switch {
-	case failed:
-		return canvas.Crit
-	case status >= 400 && status < 600:
-		return canvas.Warn
-	}
-	return canvas.OK
-}
-
-// PromQL is the query for this route's request rate, for those who have the
-// metrics in Prometheus.
-func (r *Route) PromQL() string {
-	name, labels := "http_server_request_duration_seconds", ""
-	if r.Role == core.RoleClient {
-		name = "http_client_request_duration_seconds"
-		labels = fmt.Sprintf(",server_address=%q", r.Peer)
-	}
-	return fmt.Sprintf("sum(rate(%s_count{service_name=%q,http_request_method=%q,http_route=%q,http_response_status_code=\"%d\"%s}[1m]))",
-		name, r.Service, r.Method, r.Route, r.Status, labels)
+	Latency(cell, s)
 }

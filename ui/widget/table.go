@@ -139,15 +139,17 @@ func (t *Table) layout(w int) {
 		t.widths[leave] = 0
 	}
 	room := w - t.total()
-	for i := range t.widths {
-		c := t.Columns[i]
-		if t.widths[i] == 0 {
-			continue
+	for room < 0 { // all that can shrink do, a column at a time
+		shrunk := false
+		for i, c := range t.Columns {
+			if room < 0 && c.Min > 0 && t.widths[i] > c.Min {
+				t.widths[i]--
+				room++
+				shrunk = true
+			}
 		}
-		if room < 0 && c.Min > 0 {
-			d := min(t.widths[i]-c.Min, -room)
-			t.widths[i] -= d
-			room += d
+		if !shrunk {
+			break
 		}
 	}
 	for room > 0 {

@@ -182,33 +182,10 @@ func drawFigure(a canvas.Area, f *core.IntegrationFigure) {
 	if math.IsNaN(f.V) {
 		tok = canvas.Faint
 	}
-	a.Fit(max(x, min(16, a.W/2)), 0, a.W-x, figure(f), canvas.Strong(tok))
+	a.Fit(max(x, min(16, a.W/2)), 0, a.W-x, page.Figure(f), canvas.Strong(tok))
 	if f.Chart && f.Trend != nil && a.H > 2 {
 		widget.Dots(a.Sub(1, 1, a.W-3, a.H-2), f.Trend.Points, widget.Top(f.Trend.Points, 1e-9), canvas.Fg(canvas.Graph1))
 	}
-}
-
-// figure writes a figure in its unit.
-func figure(f *core.IntegrationFigure) string {
-	switch f.Unit {
-	case "bytes":
-		return format.Of(format.Bytes, f.V)
-	case "seconds":
-		return format.Of(format.Seconds, f.V)
-	case "ratio":
-		return page.Percent(f.V)
-	case "per_second":
-		return format.Of(format.Count, f.V) + "/s"
-	case "state":
-		switch {
-		case math.IsNaN(f.V):
-			return format.Unknown
-		case f.V == 0:
-			return "down"
-		}
-		return "up"
-	}
-	return format.Of(format.Count, f.V)
 }
 
 // Click does nothing here.

@@ -18,16 +18,59 @@ type connLine struct {
 	head              string
 	name, value, rate string
 	help              string
+	to                string // service that enter opens
 }
 
 func (p *Page) updateConnections(c *page.Context) {
 	p.conns = p.conns[:0]
 	p.listeners()
-	p.peers(c)
+	p.callers(c)
+	if p.svc != nil {
+		p.called(c)
+	} else {
+		p.peers(c)
+	}
 	for _, r := range p.rows {
 		p.values(r)
 	}
 	p.connTable.N = len(p.conns)
+}
+
+// callers are those who ask the subject's service, and called those whom it asks.
+func (p *Page) callers(c *page.Context) {
+	name, head := p.about.Service, "Called by"
+	if p.row != nil {
+		name, head = p.row.Service, "Its service "+p.row.Service+" is called by"
+	}
+	if name != "" {
+		p.edges(c, head, func(e *core.EdgeRow) (string, bool) { return e.From, e.To == name })
+	}
+}
+
+func (p *Page) called(c *page.Context) {
+	p.edges(c, "Calls", func(e *core.EdgeRow) (string, bool) { return e.To, e.From == p.svc.Name })
+}
+
+func (p *Page) edges(c *page.Context, head string, other func(*core.EdgeRow) (string, bool)) {
+	var found []*core.EdgeRow
+	for _, e := range c.Snap.Edges {
+		if _, ok := other(e); ok {
+			found = append(found, e)
+		}
+	}
+	if len(found) == 0 {
+		return
+	}
+	p.conns = append(p.conns, connLine{}, connLine{head: head})
+	for _, e := range page.TopEdges(found, len(found)) {
+		name, _ := other(e)
+		line := connLine{name: name, value: fmt.Sprintf("%d", e.Count), rate: format.Of(format.Count, e.Rate) + "/s",
+			help: fmt.Sprintf("%s, p99 %s, %d failed", e.Protocol, format.Of(format.Seconds, e.P99), e.Errors)}
+		if page.Service(c.Snap, name) != nil {
+			line.to = name
+		}
+		p.conns = append(p.conns, line)
+	}
 }
 
 func (p *Page) listeners() {
@@ -120,7 +163,7 @@ func Unit(v float64, unit string) string {
 	case "seconds":
 		return format.Of(format.Seconds, v)
 	case "ratio":
-		return format.Of(format.Percent, v) + "%"
+		return page.Percent(v)
 	}
 	return format.Of(format.Count, v)
 }
@@ -134,7 +177,11 @@ func (p *Page) drawConnections(c *page.Context, a canvas.Area) {
 			return
 		}
 		x := min(max(line.W*2/5, 24), 32)
-		line.Fit(2, 0, x-2, l.name, canvas.Fg(canvas.FG))
+		st := canvas.Fg(canvas.FG)
+		if l.to != "" {
+			st = canvas.Fg(canvas.Info)
+		}
+		line.Fit(2, 0, x-2, l.name, st)
 		if l.rate == "" && l.help == "" {
 			line.Fit(min(x, 9), 0, line.W-9, l.value, canvas.Fg(canvas.Info))
 			return

@@ -57,30 +57,7 @@ func oldest(r *core.RED) float64 {
 	return r.Oldest.Seconds()
 }
 
-// drawDistribution shows which share of the last requests took how long.
 func drawDistribution(c *page.Context, a canvas.Area, d *core.Distribution) {
 	in := widget.Panel(a, c.Boxed(), "Distribution", "last 10 s", false)
-	if d == nil || d.Count == 0 {
-		in.Fit(1, 0, in.W-2, "no request in the last 10 s", canvas.Fg(canvas.Faint))
-		return
-	}
-	bands := page.Bands(d)
-	low, high, peak := core.HeatRows, -1, 0.0
-	for i, n := range bands {
-		if n > 0 {
-			low, high = min(low, i), max(high, i)
-			peak = max(peak, n)
-		}
-	}
-	var b [24]byte
-	y := 0
-	for band := high; band >= low && y < in.H; band-- {
-		share := bands[band] / float64(d.Count)
-		in.Right(0, y, 7, string(format.Seconds(b[:0], core.HeatBound(band))), canvas.Fg(canvas.Muted))
-		widget.Bar(in, 8, y, in.W-17, bands[band]/peak, canvas.Fg(canvas.Graph1))
-		in.Right(in.W-8, y, 7, string(format.Percent(b[:0], share))+"%", canvas.Fg(canvas.FG))
-		y++
-	}
-	in.Fit(1, y+1, in.W-2, "from "+format.Of(format.Seconds, d.Min)+" to "+format.Of(format.Seconds, d.Max)+
-		", mean "+format.Of(format.Seconds, d.Mean()), canvas.Fg(canvas.Muted))
+	page.DrawDistribution(in, d, "no request in the last 10 s")
 }

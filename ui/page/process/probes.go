@@ -16,45 +16,65 @@ type kindLine struct {
 	on, all int              // how many of the processes it is on at
 	instr   *core.InstrState // at the process, or at the first of the service
 	row     *core.ProcessRow
-	unit    *core.UnitRow
 	cost    float64
+	why     core.WhyKind // of the first process
 }
 
 func (p *Page) updateProbes(c *page.Context) {
-	p.kinds = p.kinds[:0]
-	for _, k := range page.PerProcess(c.Snap) {
-		line := kindLine{kind: k}
-		for _, r := range p.rows {
-			for i := range r.Instr {
-				in := &r.Instr[i]
-				if in.Kind != k.Kind || !r.Alive {
-					continue
-				}
-				line.all++
-				if line.instr == nil {
-					line.instr, line.row = in, r
-				}
-				if in.On {
-					line.on++
-				}
-				if in.Cost > 0 {
-					line.cost += in.Cost
-				}
-			}
+	p.kinds, p.why = p.kinds[:0], core.WhyProcess{}
+	for _, r := range p.rows {
+		if r.Alive {
+			p.why = c.Snap.Why(r)
+			break
 		}
-		for _, u := range c.Snap.Units {
-			if u.Class == core.ClassInstrumentation && u.Kind == k.Kind {
-				line.unit = u
+	}
+	for _, machine := range []bool{false, true} { // those that can be switched here come first
+		for _, k := range c.Snap.Kinds {
+			if k.PerProcess == machine {
+				continue
 			}
-		}
-		if line.instr != nil {
-			p.kinds = append(p.kinds, line)
+			if line := p.kindAt(k); line.instr != nil {
+				p.kinds = append(p.kinds, line)
+			}
 		}
 	}
 	p.probeTable.N = len(p.kinds)
 }
 
+// kindAt adds up one kind over the processes of the subject.
+func (p *Page) kindAt(k core.KindRow) kindLine {
+	line := kindLine{kind: k}
+	for _, w := range p.why.Kinds {
+		if w.Kind == k.Kind {
+			line.why = w
+		}
+	}
+	for _, r := range p.rows {
+		for i := range r.Instr {
+			in := &r.Instr[i]
+			if in.Kind != k.Kind || !r.Alive {
+				continue
+			}
+			line.all++
+			if line.instr == nil {
+				line.instr, line.row = in, r
+			}
+			if in.On {
+				line.on++
+			}
+			if in.Cost > 0 {
+				line.cost += in.Cost
+			}
+		}
+	}
+	return line
+}
+
 func (p *Page) toggleKind(c *page.Context, k *kindLine) {
+	if !k.kind.PerProcess && len(page.PerProcess(c.Snap)) < len(c.Snap.Kinds) {
+		c.Toast(page.Note, k.kind.Title+" watches the whole machine: it is switched on the page Probes")
+		return
+	}
 	if p.svc == nil {
 		page.ToggleKind(c, k.row, k.instr)
 		return
@@ -69,13 +89,15 @@ func (p *Page) toggleKind(c *page.Context, k *kindLine) {
 }
 
 func (p *Page) drawProbes(c *page.Context, a canvas.Area) {
+	if c.Size == page.Wide && len(p.why.Found) > 0 {
+		var right canvas.Area
+		a, right = a.Left(a.W * 2 / 3)
+		in := widget.Panel(right, true, "What was found", "", false)
+		drawFound(in.Sub(1, 0, in.W-2, in.H), p.why.Found)
+	}
 	in := widget.Panel(a, c.Boxed(), "Instrumentation", "space switches the kind", true)
-	if len(p.kinds) == 0 {
-		text := "no kind of instrumentation is there for this one"
-		if p.row != nil && p.row.Skip != "" {
-			text = "never instrumented: " + p.row.Skip
-		}
-		in.Fit(2, 1, in.W-4, text, canvas.Fg(canvas.Muted))
+	if len(p.kinds) == 0 || p.why.Skip != "" {
+		p.drawNever(in.Sub(2, 1, in.W-4, in.H-1))
 		return
 	}
 	list, rest := in.Top(min(len(p.kinds), in.H))
@@ -83,6 +105,26 @@ func (p *Page) drawProbes(c *page.Context, a canvas.Area) {
 	c.At(p.probeTable.CursorAt())
 	if p.probeTable.Cursor < len(p.kinds) {
 		p.explain(c, rest.Sub(1, 1, rest.W-2, rest.H-1), &p.kinds[p.probeTable.Cursor])
+	}
+}
+
+// drawNever is for processes that no kind is there for.
+func (p *Page) drawNever(a canvas.Area) {
+	if p.why.Skip == "" {
+		a.Fit(0, 0, a.W, "no kind of instrumentation is there for this one", canvas.Fg(canvas.Muted))
+		return
+	}
+	a.Fit(0, 0, a.W, "never instrumented: "+p.why.Skip, canvas.Fg(canvas.FG))
+	a.Fit(0, 1, a.W, "to change that: "+p.why.Change, canvas.Fg(canvas.Muted))
+}
+
+func drawFound(a canvas.Area, facts []string) {
+	y := 0
+	for _, f := range facts {
+		for _, part := range widget.Wrap(f, a.W) {
+			a.Fit(0, y, a.W, part, canvas.Fg(canvas.FG))
+			y++
+		}
 	}
 }
 
@@ -103,33 +145,29 @@ func (p *Page) drawKind(c *page.Context, k *kindLine, line canvas.Area) {
 	line.Fit(30, 0, line.W-30, k.instr.Reason, canvas.Fg(canvas.Muted))
 }
 
-// explain tells all about the kind under the cursor.
+// explain tells all about the kind under the cursor, in the words of vitals why.
 func (p *Page) explain(c *page.Context, a canvas.Area, k *kindLine) {
 	y := 0
 	line := func(key, text string, tok canvas.Token) {
-		if text != "" && y < a.H {
+		for _, part := range widget.Wrap(text, a.W-11) {
 			a.Text(0, y, key, canvas.Fg(canvas.Muted))
-			a.Fit(10, y, a.W-10, text, canvas.Fg(tok))
+			a.Fit(11, y, a.W-11, part, canvas.Fg(tok))
+			key = ""
 			y++
 		}
 	}
 	line("kind", k.kind.Help, canvas.FG)
-	line("decided", k.instr.Reason, canvas.FG)
+	decided := k.why.Rule
 	if !k.instr.Since.IsZero() {
-		line("since", format.Of(format.Age, c.Since(k.instr.Since))+" ago", canvas.FG)
+		decided += ", " + string(k.instr.Phase) + " since " + format.Of(format.Age, c.Since(k.instr.Since))
 	}
+	line("decided", decided, canvas.FG)
+	line("probe", k.why.Unit, canvas.FG)
+	line("to change", k.why.Change, canvas.Info)
 	line("cost here", costText(k.cost), canvas.FG)
-	if u := k.unit; u != nil {
-		line("probe", fmt.Sprintf("%s, %s, used by %s", u.Phase, u.Health, format.Plural(u.Processes, "process", "processes")), canvas.FG)
-		line("", u.Message, canvas.Warn)
-		for _, part := range page.SortedKeys(u.Parts) {
-			line("", part+": "+u.Parts[part], canvas.Warn)
-		}
-	}
-	if cov := p.coverage(); cov.Exchanges > 0 {
-		line("seen", fmt.Sprintf("%s of %s exchanges understood (%s%%), %s lost", format.Of(format.Count, float64(cov.Parsed)),
-			format.Of(format.Count, float64(cov.Exchanges)), format.Of(format.Percent, float64(cov.Parsed)/float64(cov.Exchanges)),
-			format.Of(format.Count, float64(cov.Lost))), canvas.FG)
+	if k.kind.Kind == "requests" || k.kind.Kind == "tls" {
+		text, tok := page.CoverageText(p.coverage())
+		line("seen", text, tok)
 	}
 }
 
@@ -138,13 +176,4 @@ func costText(cost float64) string {
 		return "not measured yet"
 	}
 	return page.Cost(cost)
-}
-
-func (p *Page) coverage() (sum core.Coverage) {
-	for _, r := range p.rows {
-		sum.Exchanges += r.Coverage.Exchanges
-		sum.Parsed += r.Coverage.Parsed
-		sum.Lost += r.Coverage.Lost
-	}
-	return sum
 }

@@ -26,8 +26,10 @@ func tabs() []tab {
 	return []tab{
 		{"Summary", (*Page).updateSummary, (*Page).drawSummary, func(p *Page) *widget.Table { return &p.members }},
 		{"Routes", (*Page).updateRoutes, (*Page).drawRoutes, func(p *Page) *widget.Table { return &p.routes.Table }},
+		{"Slow", (*Page).updateSlow, (*Page).drawSlow, func(p *Page) *widget.Table { return &p.singles.Table }},
 		{"Latency", func(*Page, *page.Context) {}, (*Page).drawLatency, nil},
 		{"Connections", (*Page).updateConnections, (*Page).drawConnections, func(p *Page) *widget.Table { return &p.connTable }},
+		{"Seen", func(*Page, *page.Context) {}, (*Page).drawSeen, nil},
 		{"Probes", (*Page).updateProbes, (*Page).drawProbes, func(p *Page) *widget.Table { return &p.probeTable }},
 	}
 }
@@ -47,15 +49,20 @@ type Page struct {
 
 	members    widget.Table // processes of a service
 	routes     *page.Routes
+	singles    *page.Singles
 	conns      []connLine
 	connTable  widget.Table
 	probeTable widget.Table
 	kinds      []kindLine
+	why        core.WhyProcess // of the process, or of the first of the service
 }
 
 // New makes the page of a subject.
 func New(about page.Subject) *Page {
-	p := &Page{about: about, tabs: tabs(), routes: page.NewRoutes(false)}
+	p := &Page{about: about, tabs: tabs(), routes: page.NewRoutes(false), singles: page.NewSingles(false)}
+	if about.Service == "" {
+		p.singles.OfOne()
+	}
 	p.members = widget.Table{Sort: -1, Columns: memberColumns()}
 	return p
 }
@@ -126,6 +133,8 @@ func (p *Page) Do(c *page.Context, a keys.Action) bool {
 		p.open(c)
 	case keys.Copy:
 		p.copy(c)
+	case keys.Inside:
+		p.openInside(c)
 	default:
 		if t := p.tabs[p.at].table; t != nil {
 			return page.Scroll(t(p), a)
@@ -152,10 +161,29 @@ func (p *Page) toggle(c *page.Context) {
 	}
 }
 
-// open goes from a service to the process under the cursor.
+// open goes to what is under the cursor: a process of the service, a route, the
+// other end of a call.
 func (p *Page) open(c *page.Context) {
-	if p.at == 0 && p.svc != nil && p.members.Cursor < len(p.rows) {
-		c.Open(page.Subject{Proc: p.rows[p.members.Cursor].ProcKey})
+	switch p.tabs[p.at].title {
+	case "Summary":
+		if p.svc != nil && p.members.Cursor < len(p.rows) {
+			c.Open(page.Subject{Proc: p.rows[p.members.Cursor].ProcKey})
+		}
+	case "Routes":
+		if r := p.routes.Selected(); r != nil {
+			key := r.RouteKey
+			c.Open(page.Subject{Route: &key})
+		}
+	case "Slow":
+		if x := p.singles.Selected(); x != nil && x.Proc != p.about.Proc {
+			page.OpenExemplar(c, x)
+		}
+	case "Connections":
+		if p.connTable.Cursor < len(p.conns) {
+			if to := p.conns[p.connTable.Cursor].to; to != "" {
+				c.Open(page.Subject{Service: to})
+			}
+		}
 	}
 }
 
@@ -163,6 +191,8 @@ func (p *Page) copy(c *page.Context) {
 	switch {
 	case p.tabs[p.at].title == "Routes" && p.routes.Selected() != nil:
 		c.Copy("the query", p.routes.Selected().PromQL())
+	case p.tabs[p.at].title == "Slow" && p.singles.Selected() != nil:
+		c.Copy("the request", page.ExemplarText(p.singles.Selected()))
 	case p.row != nil:
 		c.Copy("the command line", p.row.Cmdline)
 	default:
@@ -194,9 +224,12 @@ func (p *Page) Draw(c *page.Context, a canvas.Area) {
 
 func (p *Page) drawTabs(c *page.Context, line canvas.Area) {
 	p.hits = p.hits[:0]
-	x := 1
+	x, gap := 1, " "
+	if c.Size <= page.Small {
+		gap = ""
+	}
 	for i, t := range p.tabs {
-		name, st := " "+t.title+" ", canvas.Fg(canvas.Muted)
+		name, st := gap+t.title+gap, canvas.Fg(canvas.Muted)
 		if i == p.at {
 			name, st = "["+t.title+"]", canvas.Strong(canvas.Accent)
 		}
@@ -223,7 +256,11 @@ func (p *Page) status(c *page.Context) (string, canvas.Token) {
 	}
 	s, _ := page.StateOf(c, p.row)
 	sign, tok := s.Sign()
-	return string(sign) + " " + s.String(), tok
+	text := string(sign) + " " + s.String()
+	if p.row.Runtime.SDK != "" {
+		text += " + SDK"
+	}
+	return text, tok
 }
 
 // Click chooses a tab or moves the cursor.

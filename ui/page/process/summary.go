@@ -93,22 +93,28 @@ func (p *Page) drawMember(c *page.Context, r *core.ProcessRow, col int, cell can
 
 type fact struct{ key, text string }
 
+// facts are the subject in lines, the most telling first: what has no room is cut.
 func (p *Page) facts(c *page.Context) []fact {
 	red, side := p.red()
 	var facts []fact
-	if p.svc != nil {
-		facts = append(facts, fact{"service", p.svc.Name}, fact{"message", p.svc.Message}, fact{"group", p.svc.Group},
-			fact{"language", page.Language(core.Runtime{Language: p.svc.Language})}, fact{"cpu", page.Cost(p.svc.CPURatio) + ", memory " + format.Of(format.Bytes, float64(p.svc.RSSBytes))})
-	} else {
-		facts = p.processFacts(c)
-	}
 	if red.Count > 0 {
 		facts = append(facts,
-			fact{side, fmt.Sprintf("%s/s, %s%% errors, %d open", format.Of(format.Count, red.Rate), format.Of(format.Percent, red.ErrRatio), red.InFlight)},
+			fact{side, fmt.Sprintf("%s/s, %s errors, %d open", format.Of(format.Count, red.Rate), page.Percent(red.ErrRatio), red.InFlight)},
 			fact{"latency", fmt.Sprintf("p50 %s  p90 %s  p99 %s  max %s", format.Of(format.Seconds, red.P50), format.Of(format.Seconds, red.P90),
 				format.Of(format.Seconds, red.P99), format.Of(format.Seconds, red.Max))})
 	}
-	return facts
+	if text, _ := page.CoverageText(p.coverage()); text != "" {
+		facts = append(facts, fact{"seen", text})
+	}
+	if r := p.inside(c); r != nil {
+		facts = append(facts, fact{"inside", insideText(r)})
+	}
+	if p.svc == nil {
+		own := p.processFacts(c)
+		return append(append(own[:1:1], facts...), own[1:]...)
+	}
+	return append([]fact{{"service", p.svc.Name}, {"message", p.svc.Message}}, append(facts, fact{"group", p.svc.Group},
+		fact{"language", page.Language(core.Runtime{Language: p.svc.Language})}, fact{"cpu", page.Cost(p.svc.CPURatio) + ", memory " + format.Of(format.Bytes, float64(p.svc.RSSBytes))})...)
 }
 
 func (p *Page) processFacts(c *page.Context) []fact {
@@ -118,14 +124,14 @@ func (p *Page) processFacts(c *page.Context) []fact {
 		listens = append(listens, l.String())
 	}
 	facts := []fact{
-		{"run", r.Cmdline}, {"exe", r.Exe}, {"language", page.Language(r.Runtime)}, {"where", page.Where(r.Process)},
+		{"run", r.Cmdline}, {"exe", r.Exe}, {"language", page.Language(r.Runtime)}, {"sdk", sdk(r.Process)}, {"where", page.Where(r.Process)},
 		{"listens", strings.Join(listens, ", ")},
 		{"started", fmt.Sprintf("%s, %s ago", r.Started.Local().Format("2006-01-02 15:04:05"), format.Of(format.Age, c.Since(r.Started)))},
 		{"cpu", fmt.Sprintf("%s, memory %s, threads %s, files %s", page.Cost(r.CPURatio),
 			format.Of(format.Bytes, float64(r.Usage.RSS)), level(r.Usage.Threads), level(r.Usage.FDs))},
 	}
 	if !r.Alive {
-		facts = append(facts, fact{"ended", r.Ended.Local().Format("15:04:05")})
+		facts = append(facts, fact{"ended", ended(r, c)})
 	}
 	return facts
 }
@@ -195,7 +201,11 @@ func (p *Page) drawTopRoutes(c *page.Context, a canvas.Area) {
 		if r.Role == core.RoleClient {
 			x = in.Text(x, y, "→ ", canvas.Fg(canvas.Muted)) // a call of the process itself, not one that it answered
 		}
-		in.Fit(x, y, in.W-22-x, r.Route, canvas.Fg(canvas.FG))
+		name := page.Statement(r.Protocol, r.Method, r.Route)
+		if name == "" {
+			name = r.Peer // of caches: keys are nobody's business
+		}
+		in.Fit(x, y, in.W-22-x, name, canvas.Fg(canvas.FG))
 		in.Fit(in.W-21, y, 4, page.Outcome(r.Status, r.Code, r.Err), canvas.Fg(page.StatusToken(r.Status, r.Failed)))
 		in.Right(in.W-17, y, 8, format.Of(format.Count, r.Rate)+"/s", canvas.Fg(canvas.FG))
 		in.Right(in.W-8, y, 7, format.Of(format.Seconds, r.P99), canvas.Fg(canvas.Muted))

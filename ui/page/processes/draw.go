@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"vitals/core"
 	"vitals/ui/canvas"
 	"vitals/ui/format"
@@ -180,25 +178,11 @@ func drawTrend(c *page.Context, cell canvas.Area, r *core.ProcessRow) {
 		page.Trend(cell, r.P99Trend, 0.001, canvas.Graph2)
 	case s == page.StateOn:
 	case s == page.StateEnded:
-		cell.Fit(0, 0, cell.W, ExitText(r.Exit), canvas.Fg(canvas.Faint))
+		cell.Fit(0, 0, cell.W, page.ExitText(r.Exit), canvas.Fg(canvas.Faint))
 	case s == page.StateFailed || s == page.StatePartly:
 		_, tok := s.Sign()
 		cell.Fit(0, 0, cell.W, reason, canvas.Fg(tok))
 	default:
 		cell.Fit(0, 0, cell.W, reason, canvas.Fg(canvas.Faint))
 	}
-}
-
-// ExitText is how a process ended, in words.
-func ExitText(e core.Exit) string {
-	switch {
-	case !e.Known:
-		return "ended"
-	case e.Signal != 0:
-		if name := unix.SignalName(unix.Signal(e.Signal)); name != "" {
-			return name
-		}
-		return fmt.Sprintf("signal %d", e.Signal)
-	}
-	return fmt.Sprintf("exit %d", e.Code)
 }

@@ -30,19 +30,6 @@ func TestEndedProcessesComeAfterAllThatLive(t *testing.T) {
 	}
 }
 
-func TestExitText(t *testing.T) {
-	for want, e := range map[string]core.Exit{
-		"ended":      {},
-		"exit 3":     {Known: true, Code: 3},
-		"SIGKILL":    {Known: true, Signal: 9},
-		"signal 120": {Known: true, Signal: 120},
-	} {
-		if got := ExitText(e); got != want {
-			t.Errorf("%+v is %q, want %q", e, got, want)
-		}
-	}
-}
-
 // A proxy answers and makes the same request: the preview tells which is which.
 func TestTopRoutesTellCallsApart(t *testing.T) {
 	k := core.ProcKey{PID: 1, Birth: 1}

@@ -16,14 +16,14 @@ import (
 // Page lists routes, and below or instead of them single requests.
 type Page struct {
 	routes *page.Routes
-	single single
+	single *page.Singles
 	shown  bool // the cursor is in the single requests
 	failed bool // only what fails
 }
 
 // New makes the page.
 func New() *Page {
-	return &Page{routes: page.NewRoutes(true), single: newSingle()}
+	return &Page{routes: page.NewRoutes(true), single: page.NewSingles(true)}
 }
 
 // Title is the page's name.
@@ -41,7 +41,7 @@ func (p *Page) FilterHelp() string { return p.routes.FilterHelp() }
 // SetFilter shows what matches, in both lists.
 func (p *Page) SetFilter(_ *page.Context, line string) {
 	p.routes.SetFilter(line)
-	p.single.setFilter(line)
+	p.single.SetFilter(line)
 }
 
 // Update adds up the routes and lists single requests.
@@ -51,7 +51,7 @@ func (p *Page) Update(c *page.Context) {
 		keep = func(q *core.RequestRow) bool { return q.Failed }
 	}
 	p.routes.Update(c.Snap.Requests, keep)
-	p.single.update(c.Snap.Exemplars, p.failed)
+	p.single.Update(c.Snap.Exemplars, func(x *core.Exemplar) bool { return x.Failed || !p.failed })
 }
 
 // Do carries out an action.
@@ -83,33 +83,29 @@ func (p *Page) Do(c *page.Context, a keys.Action) bool {
 
 func (p *Page) active() *widget.Table {
 	if p.shown {
-		return &p.single.table
+		return &p.single.Table
 	}
 	return &p.routes.Table
 }
 
-// open goes to the process of a single request, or to the service of a route.
+// open goes to the process of a single request, or to the page of a route.
 func (p *Page) open(c *page.Context) {
 	if p.shown {
-		if x := p.single.selected(); x != nil {
-			openExemplar(c, x)
+		if x := p.single.Selected(); x != nil {
+			page.OpenExemplar(c, x)
 		}
 		return
 	}
-	r := p.routes.Selected()
-	switch {
-	case r == nil:
-	case page.Service(c.Snap, r.Service) != nil:
-		c.Open(page.Subject{Service: r.Service})
-	default:
-		c.Toast(page.Note, "that service is gone")
+	if r := p.routes.Selected(); r != nil {
+		key := r.RouteKey
+		c.Open(page.Subject{Route: &key})
 	}
 }
 
 func (p *Page) copy(c *page.Context) {
 	if p.shown {
-		if x := p.single.selected(); x != nil {
-			c.Copy("the request", exemplarText(x))
+		if x := p.single.Selected(); x != nil {
+			c.Copy("the request", page.ExemplarText(x))
 		}
 		return
 	}
@@ -120,7 +116,7 @@ func (p *Page) copy(c *page.Context) {
 
 // Draw shows both lists where there is room, else the one with the cursor.
 func (p *Page) Draw(c *page.Context, a canvas.Area) {
-	p.routes.Quiet, p.single.table.Quiet = p.shown, !p.shown
+	p.routes.Quiet, p.single.Quiet = p.shown, !p.shown
 	if c.Size != page.Wide {
 		if p.shown {
 			p.drawSingle(c, a)
@@ -129,7 +125,11 @@ func (p *Page) Draw(c *page.Context, a canvas.Area) {
 		}
 		return
 	}
-	top, bottom := a.Top(a.H * 3 / 5)
+	h := a.H * 3 / 5
+	if p.shown {
+		h = a.H * 2 / 5 // room for all that there is to say about one
+	}
+	top, bottom := a.Top(h)
 	p.drawRoutes(c, top)
 	p.drawSingle(c, bottom)
 }
@@ -167,21 +167,27 @@ func (p *Page) drawSingle(c *page.Context, a canvas.Area) {
 		title = "Failed, one by one"
 	}
 	in := widget.Panel(a, c.Boxed(), title, "", p.shown)
-	if len(p.single.rows) == 0 {
+	if len(p.single.Rows) == 0 {
 		in.Fit(2, 1, in.W-4, "none so far: what takes much longer than usual, or fails, is kept here", canvas.Fg(canvas.Muted))
 		return
 	}
-	p.single.draw(c, in)
-	widget.Remark(a, cmp.Or(p.single.table.Span(), format.Plural(len(p.single.rows), "request", "requests")))
-	c.At(p.single.table.CursorAt())
+	if x := p.single.Selected(); p.shown && x != nil && in.H > 9 {
+		var detail canvas.Area
+		detail, in = in.Bottom(6)
+		_, detail = detail.Top(1)
+		page.DrawLines(detail, page.ExemplarLines(c, x))
+	}
+	p.single.Draw(c, in)
+	widget.Remark(a, cmp.Or(p.single.Span(), format.Plural(len(p.single.Rows), "request", "requests")))
+	c.At(p.single.CursorAt())
 }
 
 // Click moves the cursor or sorts; two clicks open.
 func (p *Page) Click(c *page.Context, x, y int, double bool) {
 	if row := p.routes.RowAt(x, y); row >= 0 {
 		p.shown, p.routes.Cursor = false, row
-	} else if row := p.single.table.RowAt(x, y); row >= 0 {
-		p.shown, p.single.table.Cursor = true, row
+	} else if row := p.single.RowAt(x, y); row >= 0 {
+		p.shown, p.single.Cursor = true, row
 	} else {
 		page.SortClick(&p.routes.Table, x, y, func() { p.Update(c) })
 		return
