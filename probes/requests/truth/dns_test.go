@@ -1,6 +1,7 @@
 package truth
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"net"
@@ -13,16 +14,80 @@ import (
 	"vitals/core"
 )
 
+// startDNS runs a server with an address of its own, since only port 53 is watched
+// for datagrams. It gives the log of its queries, too.
+func startDNS(t testing.TB) (s *server, log string) {
+	t.Helper()
+	needRoot(t)
+	dir := room(t, "dnsmasq")
+	address := fmt.Sprintf("127.0.%d.%d", 1+os.Getpid()%200, 1+os.Getpid()/200%200)
+	log = filepath.Join(dir, "queries")
+	cmd := as("", dir, "dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--user=dnsmasq", "--no-resolv", "--no-hosts", "--bind-interfaces", "--listen-address="+address,
+		"--port=53", "--log-queries", "--log-facility="+log, "--address=/here.example/127.0.0.1", "--address=/gone.example/", "--cache-size=0", "--pid-file="+filepath.Join(dir, "pid"), "--local=/example/")
+	return start(t, cmd, 53, address), log
+}
+
+// lookUp is a client that looks a name up and talks to the address that it got,
+// in a protocol that does not say the name.
+func lookUp() {
+	r := net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "udp", os.Getenv("VITALS_TRUTH_DNS")+":53")
+	}}
+	addrs, err := r.LookupHost(context.Background(), "cache.here.example.")
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	c, err := net.Dial("tcp", net.JoinHostPort(addrs[0], os.Getenv("VITALS_TRUTH_ADDR")))
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	answers := bufio.NewReader(c)
+	for range 10 {
+		fmt.Fprint(c, "*1\r\n$4\r\nPING\r\n")
+		answers.ReadString('\n')
+	}
+}
+
+// A peer is called what the process itself looked up.
+func TestPeersAreNamedAfterLookUps(t *testing.T) {
+	dns, _ := startDNS(t)
+	redis := startRedis(t)
+	self, _ := os.Executable()
+	l := watch(t, roomy)
+	client := as("", room(t, ""), self)
+	client.Env = append(client.Env, "VITALS_TRUTH_HELPER=lookup", "VITALS_TRUTH_DNS="+dns.host, fmt.Sprintf("VITALS_TRUTH_ADDR=%d", redis.port))
+	run(t, client)
+	settle()
+	l.stop()
+	pings := 0
+	for i := range l.seen {
+		r := &l.seen[i]
+		if r.Proc.PID != int32(client.Process.Pid) || r.Protocol != "redis" {
+			continue
+		}
+		pings++
+		if want := fmt.Sprintf("cache.here.example:%d", redis.port); r.Peer != want {
+			t.Errorf("peer %q, want %q", r.Peer, want)
+		}
+	}
+	if pings != 10 {
+		t.Errorf("%d pings", pings)
+	}
+	if t.Failed() {
+		for i := range l.seen {
+			if r := &l.seen[i]; r.Proc.PID == int32(client.Process.Pid) {
+				t.Logf("%+v", *r)
+			}
+		}
+	}
+}
+
 // Each query that the server has logged is counted here, over UDP and TCP.
 func TestDNSQueriesAreCountedExactly(t *testing.T) {
-	needRoot(t)
-	dir, port := room(t, "dnsmasq"), 53
-	// Only port 53 is watched for datagrams, so the server gets an address of its own.
-	address := fmt.Sprintf("127.0.%d.%d", 1+os.Getpid()%200, 1+os.Getpid()/200%200)
-	log := filepath.Join(dir, "queries")
-	cmd := as("", dir, "dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--user=dnsmasq", "--no-resolv", "--no-hosts", "--bind-interfaces", "--listen-address="+address,
-		"--port=53", "--log-queries", "--log-facility="+log, "--address=/here.example/10.1.2.3", "--address=/gone.example/", "--cache-size=0", "--pid-file="+filepath.Join(dir, "pid"), "--local=/example/")
-	s := start(t, cmd, port, address)
+	s, log := startDNS(t)
+	address := s.host
 	l := watch(t, roomy, s.key)
 	var wg sync.WaitGroup
 	const clients, rounds = 4, 100

@@ -20,6 +20,8 @@ func TestMain(m *testing.M) {
 	switch os.Getenv("VITALS_TRUTH_HELPER") {
 	case "tls":
 		serveTLS()
+	case "lookup":
+		lookUp()
 	case "http2":
 		serveHTTP2()
 	default:
