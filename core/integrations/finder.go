@@ -14,38 +14,68 @@ import (
 // finder is what is known of processes that listen, and the servers among them.
 // It belongs to Manager.mu.
 type finder struct {
+	kinds     []kit.Kind // that can be found
 	procs     map[core.ProcKey]*core.Process
+	marks     map[core.ProcKey][]mark // of those that show signs worth a probe
 	protocols map[core.ProcKey]map[string]bool
 	servers   []*server
 	probing   int
 	dirty     bool
-	changedAt time.Time            // of the newest change
-	probed    map[string]time.Time // by endpoint, see server.probeKey
+	probed    map[string]time.Time // by unit id of the candidate
 }
 
-func (f *finder) init() {
+// mark is the signs that a process shows of one kind.
+type mark struct {
+	kind  string
+	signs []string
+	words string
+}
+
+func (f *finder) init(kinds []kit.Kind) {
+	for _, k := range kinds {
+		if k.Finds {
+			f.kinds = append(f.kinds, k)
+		}
+	}
+	f.marks = map[core.ProcKey][]mark{}
 	f.procs = map[core.ProcKey]*core.Process{}
 	f.protocols = map[core.ProcKey]map[string]bool{}
 	f.probed = map[string]time.Time{}
 }
 
-func (f *finder) learn(p *core.Process, now time.Time) {
+// mark looks for signs, once for each change of a process: of thousands that
+// listen, few show any, and only those are looked at when servers are told apart.
+func (f *finder) mark(p *core.Process) {
+	var marks []mark
+	for _, k := range f.kinds {
+		if signs, words := signsOf(k, p, f.protocols[p.ProcKey]); strong(signs) {
+			marks = append(marks, mark{k.Name, signs, words})
+		}
+	}
+	f.dirty = f.dirty || len(marks) > 0 || len(f.marks[p.ProcKey]) > 0
+	if len(marks) > 0 {
+		f.marks[p.ProcKey] = marks
+	} else {
+		delete(f.marks, p.ProcKey)
+	}
+}
+
+func (f *finder) learn(p *core.Process) {
 	old := f.procs[p.ProcKey]
 	f.procs[p.ProcKey] = p
 	if old == nil || !slices.Equal(old.Listeners, p.Listeners) || old.Exe != p.Exe || old.Cmdline != p.Cmdline || old.Unit != p.Unit || old.Service != p.Service {
-		f.dirty, f.changedAt = true, now
+		f.mark(p)
 	}
 }
 
-func (f *finder) forget(key core.ProcKey, now time.Time) {
+func (f *finder) forget(key core.ProcKey) {
+	f.dirty = f.dirty || len(f.marks[key]) > 0
 	delete(f.protocols, key)
-	if f.procs[key] != nil {
-		delete(f.procs, key)
-		f.dirty, f.changedAt = true, now
-	}
+	delete(f.procs, key)
+	delete(f.marks, key)
 }
 
-func (f *finder) spoke(key core.ProcKey, protocol string, now time.Time) {
+func (f *finder) spoke(key core.ProcKey, protocol string) {
 	if f.protocols[key][protocol] || len(f.protocols[key]) > 32 || f.procs[key] == nil {
 		return
 	}
@@ -53,7 +83,7 @@ func (f *finder) spoke(key core.ProcKey, protocol string, now time.Time) {
 		f.protocols[key] = map[string]bool{}
 	}
 	f.protocols[key][protocol] = true
-	f.dirty, f.changedAt = true, now
+	f.mark(f.procs[key])
 }
 
 // reconsider lets everything be looked at anew: the rules changed.
@@ -114,16 +144,16 @@ type group struct {
 func (m *Manager) regroup(now time.Time) {
 	f := &m.finder
 	var procs []*core.Process
-	for _, p := range f.procs {
-		procs = append(procs, p)
+	for key := range f.marks {
+		procs = append(procs, f.procs[key])
 	}
 	slices.SortFunc(procs, func(a, b *core.Process) int {
 		return cmp.Or(cmp.Compare(a.Birth, b.Birth), cmp.Compare(a.PID, b.PID))
 	})
 	seen := map[*server]bool{}
-	for _, k := range m.cfg.Kinds {
-		if !k.Finds || m.settings.Discovery == DiscoverOff {
-			continue
+	for _, k := range f.kinds {
+		if m.settings.Discovery == DiscoverOff {
+			break
 		}
 		for _, g := range f.groups(k, procs) {
 			s := m.serverFor(g, seen, now)
@@ -146,10 +176,11 @@ func (f *finder) groups(k kit.Kind, procs []*core.Process) []*group {
 	var out []*group
 	bySocket := map[socketKey]*group{}
 	for _, p := range procs {
-		signs, words := signsOf(k, p, f.protocols[p.ProcKey])
-		if !strong(signs) {
+		i := slices.IndexFunc(f.marks[p.ProcKey], func(x mark) bool { return x.kind == k.Name })
+		if i < 0 {
 			continue
 		}
+		seen := f.marks[p.ProcKey][i]
 		var g *group
 		for _, l := range p.Listeners {
 			if g == nil {
@@ -161,8 +192,8 @@ func (f *finder) groups(k kit.Kind, procs []*core.Process) []*group {
 			out = append(out, g)
 		}
 		g.procs = append(g.procs, p)
-		if len(signs) > len(g.signs) {
-			g.signs, g.words = signs, words
+		if len(seen.signs) > len(g.signs) {
+			g.signs, g.words = seen.signs, seen.words
 		}
 		for _, l := range p.Listeners {
 			key := socketKey{p.NetNS, l.Network, l.Address}

@@ -81,13 +81,13 @@ func (b *inbox) take(m *Manager, now time.Time) {
 	b.mu.Unlock()
 	for key, p := range procs {
 		if p == nil {
-			m.finder.forget(key, now)
+			m.finder.forget(key)
 		} else {
-			m.finder.learn(p, now)
+			m.finder.learn(p)
 		}
 	}
 	for s := range protocols {
-		m.finder.spoke(s.key, s.protocol, now)
+		m.finder.spoke(s.key, s.protocol)
 	}
 	for _, n := range rest {
 		n(m, now)

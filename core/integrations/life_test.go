@@ -356,3 +356,22 @@ func TestAFigureThatPanicsIsUnknown(t *testing.T) {
 		t.Errorf("%+v", r.Figures)
 	}
 }
+
+// What it costs that one of a thousand processes that listen changes.
+func BenchmarkOneOfAThousandChanges(b *testing.B) {
+	m := New(Config{Kinds: Kinds(), Shared: kit.Shared{Instance: "box"}})
+	procs := make([]*core.Process, 1000)
+	for i := range procs {
+		procs[i] = proc(int32(i+100000), fmt.Sprintf("service-%d", i), fmt.Sprintf("tcp 127.0.0.1:%d", i+10000))
+		m.ProcessUp(procs[i])
+	}
+	m.in.take(m, time.Now())
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		p := *procs[i%1000]
+		p.Cmdline = fmt.Sprint(i)
+		m.ProcessChanged(&p)
+		m.in.take(m, time.Now())
+		m.look(b.Context(), time.Now(), nil)
+	}
+}

@@ -139,7 +139,7 @@ func New(cfg Config) *Manager {
 		}
 		m.kinds[k.Name] = k
 	}
-	m.finder.init()
+	m.finder.init(cfg.Kinds)
 	m.offers = offers(cfg.Kinds, cfg.Shared)
 	m.choices.load(cfg, m.notice)
 	return m
