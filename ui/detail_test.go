@@ -39,7 +39,7 @@ func TestRoutePageSaysWhoAsks(t *testing.T) {
 	d.keys("enter")
 	d.sees("Who asks", "web-frontend", "87/s", "cron", "any route")
 	d.keys("tab")
-	d.sees("until the first byte of the answer 2.1s (100%), then 1.0ms to the last", "503 after 2.1s, 55 times the usual 38ms")
+	d.sees("until the first byte of the answer 2.1s (100%), then 1.0ms", "503 after 2.1s, 55 times the usual 38ms")
 }
 
 // A stream is marked, wherever routes are shown, and has no latency.

@@ -156,6 +156,17 @@ func needs(r *core.IntegrationRow) string {
 	return ""
 }
 
+// WrapLines breaks lines that are longer than w columns.
+func WrapLines(lines []Line, w int) (out []Line) {
+	for _, l := range lines {
+		for _, part := range widget.Wrap(l.Text, max(w-11, 20)) {
+			out = append(out, Line{l.Key, part, l.Token})
+			l.Key = ""
+		}
+	}
+	return out
+}
+
 // DrawLines writes lines one below the other.
 func DrawLines(a canvas.Area, lines []Line) {
 	for y, l := range lines[:min(len(lines), max(a.H, 0))] {

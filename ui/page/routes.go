@@ -255,10 +255,10 @@ func (t *Routes) Selected() *Route {
 
 // Draw shows the table.
 func (t *Routes) Draw(a canvas.Area) {
-	t.Table.Draw(a, func(row, col int, cell canvas.Area) { drawRoute(t.Rows[row], col, cell) })
+	t.Table.Draw(a, func(row, col int, cell canvas.Area) { t.cell(t.Rows[row], col, cell) })
 }
 
-func drawRoute(r *Route, col int, cell canvas.Area) {
+func (t *Routes) cell(r *Route, col int, cell canvas.Area) {
 	var b [24]byte
 	switch col {
 	case RouteService:
@@ -268,7 +268,7 @@ func drawRoute(r *Route, col int, cell canvas.Area) {
 	case RouteMethod:
 		cell.Fit(0, 0, cell.W, r.Method, canvas.Strong(canvas.FG))
 	case RouteRoute:
-		cell.Fit(0, 0, cell.W, Statement(r.Protocol, r.Method, r.Route), canvas.Style{})
+		t.drawName(cell, r)
 	case RoutePeer:
 		drawPeer(cell, r)
 	case RouteStatus:
@@ -286,6 +286,18 @@ func drawRoute(r *Route, col int, cell canvas.Area) {
 	case RouteBytes:
 		Memory(cell, int64(min(r.Out, math.MaxInt64)))
 	}
+}
+
+// drawName shows the route; of a client's without a name, of whom it is asked.
+func (t *Routes) drawName(cell canvas.Area, r *Route) {
+	name, x, st := Statement(r.Protocol, r.Method, r.Route), 0, canvas.Style{}
+	if t.Hidden(RoutePeer) && r.Role == core.RoleClient {
+		x = cell.Text(0, 0, "→ ", canvas.Fg(canvas.Accent))
+		if name == "" {
+			name, st = r.Peer, canvas.Fg(canvas.Muted)
+		}
+	}
+	cell.Fit(x, 0, cell.W-x, name, st)
 }
 
 // drawPeer shows of whom a client asks; a server has no arrow.

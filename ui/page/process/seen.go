@@ -42,7 +42,7 @@ func (p *Page) updateSlow(c *page.Context) {
 func (p *Page) drawSlow(c *page.Context, a canvas.Area) {
 	x := p.singles.Selected()
 	if x != nil && a.H > 11 {
-		lines := page.ExemplarLines(c, x)
+		lines := page.WrapLines(page.ExemplarLines(c, x), a.W-2)
 		bottom, top := a.Bottom(min(len(lines)+2, a.H/2))
 		page.DrawLines(widget.Panel(bottom, c.Boxed(), "This one", "⏎ open its process", false), lines)
 		a = top

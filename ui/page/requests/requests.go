@@ -172,10 +172,10 @@ func (p *Page) drawSingle(c *page.Context, a canvas.Area) {
 		return
 	}
 	if x := p.single.Selected(); p.shown && x != nil && in.H > 9 {
+		lines := page.WrapLines(page.ExemplarLines(c, x), in.W)
 		var detail canvas.Area
-		detail, in = in.Bottom(6)
-		_, detail = detail.Top(1)
-		page.DrawLines(detail, page.ExemplarLines(c, x))
+		detail, in = in.Bottom(min(len(lines), in.H-4))
+		page.DrawLines(detail, lines)
 	}
 	p.single.Draw(c, in)
 	widget.Remark(a, cmp.Or(p.single.Span(), format.Plural(len(p.single.Rows), "request", "requests")))

@@ -212,10 +212,10 @@ func (p *Page) drawSingles(c *page.Context, a canvas.Area) {
 		return
 	}
 	if x := p.singles.Selected(); x != nil && in.H > 8 && p.onSingle {
+		lines := page.WrapLines(page.ExemplarLines(c, x), in.W)
 		var bottom canvas.Area
-		bottom, in = in.Bottom(6)
-		_, bottom = bottom.Top(1)
-		page.DrawLines(bottom, page.ExemplarLines(c, x))
+		bottom, in = in.Bottom(min(len(lines), in.H-4))
+		page.DrawLines(bottom, lines)
 	}
 	p.singles.Draw(c, in)
 	if p.onSingle {
