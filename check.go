@@ -21,7 +21,11 @@ import (
 // check tells the health of units: of the vitals that serves where the
 // configuration says, else of what the configuration describes.
 func check(ctx context.Context, r *cli.Options, o cli.CheckOptions) (core.Status, error) {
-	if r.Listen != "" && r.WebConfig == "" && !o.Spec {
+	switch {
+	case r.Listen == "" || o.Spec:
+	case r.WebConfig != "":
+		fmt.Fprintf(r.Stderr, "who serves at %s may ask for users: checking what the configuration describes; /health there tells what runs\n", r.Listen)
+	default:
 		sum, missing, ok := askRunning(ctx, r.Listen, o.Units)
 		switch {
 		case ok && missing:
