@@ -1,6 +1,7 @@
 package tls
 
 import (
+	"bytes"
 	"debug/elf"
 	"errors"
 	"fmt"
@@ -11,7 +12,7 @@ import (
 
 // Limits of what is read of a file that somebody else wrote.
 const (
-	maxSymbols  = 2 << 20
+	maxTable    = 64 << 20 // bytes of a table of symbols, or of their names
 	maxFunction = 64 << 10 // bytes of one function that are looked at
 )
 
@@ -79,38 +80,66 @@ type function struct {
 // functions finds functions by name, in the dynamic symbols first: those are
 // there in stripped files as well. Names that are not there are not in the result.
 func (i *image) functions(names ...string) map[string]function {
-	want := make(map[string]bool, len(names))
-	for _, n := range names {
-		want[n] = true
-	}
 	found := make(map[string]function, len(names))
-	for _, read := range []func() ([]elf.Symbol, error){i.elf.DynamicSymbols, i.elf.Symbols} {
-		if len(found) == len(want) {
+	for _, kind := range []elf.SectionType{elf.SHT_DYNSYM, elf.SHT_SYMTAB} {
+		if len(found) == len(names) {
 			break
 		}
-		if i.symbolCount() > maxSymbols {
-			break
-		}
-		symbols, err := read()
-		if err != nil {
-			continue
-		}
-		for _, s := range symbols {
-			if _, had := found[s.Name]; !had && want[s.Name] && elf.ST_TYPE(s.Info) == elf.STT_FUNC && s.Value != 0 && s.Size > 0 {
-				found[s.Name] = function{s.Name, s.Value, s.Size}
-			}
-		}
+		i.search(kind, names, found)
 	}
 	return found
 }
 
-func (i *image) symbolCount() (n uint64) {
-	for _, s := range i.elf.Sections {
-		if s.Type == elf.SHT_SYMTAB || s.Type == elf.SHT_DYNSYM {
-			n = max(n, s.Size/24)
+// search looks through one table of symbols. Tables have up to a million entries,
+// most of files that have nothing to find: names are looked for in the table's
+// strings first, and no entry costs memory.
+func (i *image) search(kind elf.SectionType, names []string, found map[string]function) {
+	table := i.elf.SectionByType(kind)
+	if table == nil || int(table.Link) >= len(i.elf.Sections) || table.Size > maxTable || i.elf.Sections[table.Link].Size > maxTable {
+		return
+	}
+	text, err := i.elf.Sections[table.Link].Data()
+	if err != nil {
+		return
+	}
+	at := map[uint32]string{}
+	for _, name := range names {
+		if _, had := found[name]; !had {
+			places(text, name, at)
 		}
 	}
-	return n
+	if len(at) == 0 {
+		return
+	}
+	entries, err := table.Data()
+	if err != nil {
+		return
+	}
+	order := i.elf.ByteOrder
+	for ; len(entries) >= elf.Sym64Size; entries = entries[elf.Sym64Size:] {
+		name, ok := at[order.Uint32(entries)]
+		if !ok || elf.ST_TYPE(entries[4]) != elf.STT_FUNC {
+			continue
+		}
+		f := function{name, order.Uint64(entries[8:]), order.Uint64(entries[16:])}
+		if _, had := found[name]; !had && f.addr != 0 && f.size > 0 {
+			found[name] = f
+		}
+	}
+}
+
+// places notes every offset at which a string of the table is name. It may be
+// the end of a longer one: linkers keep such strings once.
+func places(text []byte, name string, at map[uint32]string) {
+	pattern := append([]byte(name), 0)
+	for from := 0; ; {
+		n := bytes.Index(text[from:], pattern)
+		if n < 0 {
+			return
+		}
+		at[uint32(from+n)] = name
+		from += n + 1
+	}
 }
 
 // offset turns an address into a place in the file, where probes are set.
