@@ -23,9 +23,53 @@ func integrations(s *core.Snapshot) [][]*dto.MetricFamily {
 		for _, name := range slices.Sorted(maps.Keys(r.Labels)) {
 			labels = append(labels, name, r.Labels[name])
 		}
-		lists = append(lists, Convert(r.Families, labels...))
+		lists = append(lists, Convert(exported(r.Families), labels...))
 	}
 	return lists
+}
+
+// exported gives families whose series have a job or an instance of their own,
+// which a scraped page may, these labels under the names that Prometheus gives
+// them. Families without are shared, not copied.
+func exported(families []core.Family) []core.Family {
+	own := func(l core.Label) bool { return l.Name == "job" || l.Name == "instance" }
+	has := func(s core.Series) bool { return slices.ContainsFunc(s.Labels, own) }
+	var out []core.Family
+	for i, f := range families {
+		if !slices.ContainsFunc(f.Series, has) {
+			continue
+		}
+		if out == nil {
+			out = slices.Clone(families)
+		}
+		f.Series = slices.Clone(f.Series)
+		for k, s := range f.Series {
+			if has(s) {
+				f.Series[k].Labels = renamed(s.Labels, own)
+			}
+		}
+		out[i] = f
+	}
+	if out == nil {
+		return families
+	}
+	return out
+}
+
+func renamed(labels []core.Label, which func(core.Label) bool) []core.Label {
+	out := slices.Clone(labels)
+	for i, l := range out {
+		if !which(l) {
+			continue
+		}
+		name := l.Name
+		for slices.ContainsFunc(labels, func(o core.Label) bool { return o.Name == name }) {
+			name = "exported_" + name
+		}
+		out[i].Name = name
+	}
+	slices.SortFunc(out, func(a, b core.Label) int { return cmp.Compare(a.Name, b.Name) })
+	return out
 }
 
 // jsonIntegration is a server that integrations know.

@@ -43,6 +43,31 @@ func TestG53_SeriesOfIntegrationsSayWhoTheyAreOf(t *testing.T) {
 	}
 }
 
+// A page that is scraped may have a job and an instance of its own: they stay
+// beside those of the scrape, and two servers never become one series.
+func TestLabelsOfAScrapedPageStayBesideOurs(t *testing.T) {
+	page := []core.Family{
+		{Name: "up", Kind: core.Gauge, Series: []core.Series{{V: 1, Labels: []core.Label{{Name: "exported_job", Value: "x"}, {Name: "instance", Value: "i"}, {Name: "job", Value: "j"}}}}},
+		{Name: "plain", Kind: core.Gauge, Series: []core.Series{{V: 2}}},
+	}
+	s := &core.Snapshot{Integrations: []*core.IntegrationRow{
+		{Kind: "prometheus", Instance: "a:1", Families: page}, {Kind: "prometheus", Instance: "b:1", Families: page},
+	}}
+	var out bytes.Buffer
+	if err := WriteText(&out, Families(s)); err != nil {
+		t.Fatal(err)
+	}
+	for _, instance := range []string{"a:1", "b:1"} {
+		want := `up{exported_exported_job="j",exported_instance="i",exported_job="x",instance="` + instance + `",job="integrations/prometheus"} 1`
+		if !strings.Contains(out.String(), want+"\n") {
+			t.Errorf("%s is missing in\n%s", want, out.String())
+		}
+	}
+	if page[0].Series[0].Labels[1].Name != "instance" {
+		t.Error("the shared families were modified")
+	}
+}
+
 func TestIntegrationsInJSON(t *testing.T) {
 	var out bytes.Buffer
 	if err := WriteJSON(&out, asked()); err != nil {

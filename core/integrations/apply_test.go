@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -462,6 +463,7 @@ func TestG07_KindsAreFreshEachTime(t *testing.T) {
 }
 
 func TestG33_TheEndWaitsForAll(t *testing.T) {
+	before := runtime.NumGoroutine()
 	f := &fake{}
 	w := newWorld(t, nil, f.kind("fake", nil))
 	var sections []Section
@@ -476,6 +478,7 @@ func TestG33_TheEndWaitsForAll(t *testing.T) {
 			t.Errorf("%d live, %d opened, %d closed", f.live, f.opened, f.closed)
 		}
 	})
+	w.until("no goroutine is left", func() bool { return runtime.NumGoroutine() <= before })
 }
 
 func TestG59_WithoutIntegrationsNothingRuns(t *testing.T) {

@@ -200,7 +200,7 @@ func TestDisableHoldsUntilEnabled(t *testing.T) {
 
 func TestRulesOfTheConfigurationHold(t *testing.T) {
 	f := &fake{}
-	w := newWorld(t, nil, f.kind("fake", nil))
+	w := newWorld(t, func(c *Config) { c.Limits.Grace = time.Hour }, f.kind("fake", nil))
 	w.m.Apply(Settings{Deny: []string{"fake/127.0.0.1:7*"}})
 	w.m.ProcessUp(proc(own(), "faked", "tcp 127.0.0.1:7000"))
 	w.m.ProcessUp(proc(own()+1, "faked", "tcp 127.0.0.1:8000"))

@@ -151,10 +151,11 @@ func (m *Manager) regroup(now time.Time) {
 		return cmp.Or(cmp.Compare(a.Birth, b.Birth), cmp.Compare(a.PID, b.PID))
 	})
 	seen := map[*server]bool{}
+	if m.settings.Discovery == DiscoverOff {
+		m.findNone()
+		return
+	}
 	for _, k := range f.kinds {
-		if m.settings.Discovery == DiscoverOff {
-			break
-		}
 		for _, g := range f.groups(k, procs) {
 			s := m.serverFor(g, seen, now)
 			if s == nil {
@@ -169,6 +170,16 @@ func (m *Manager) regroup(now time.Time) {
 			s.gone, s.due, s.fresh = now, time.Time{}, true
 		}
 	}
+}
+
+// findNone forgets all servers, and drops what was found.
+func (m *Manager) findNone() {
+	for _, s := range m.finder.servers {
+		if j := m.jobs[s.id()]; j != nil && j.row.Origin == "found" {
+			m.drop(j.id)
+		}
+	}
+	m.finder.servers = nil
 }
 
 // groups joins the processes of a kind that share a socket.

@@ -173,6 +173,12 @@ func TestDialAsAnotherUser(t *testing.T) {
 	if err != nil || uid != 65534 || gid != 65534 {
 		t.Fatalf("owner %d %d: %v", uid, gid, err)
 	}
+	fds := open(t)
+	defer func() {
+		if now := open(t); now > fds+2 { // accepted ones may not be closed yet
+			t.Errorf("%d descriptors are open, %d were", now, fds)
+		}
+	}()
 	for range 20 {
 		c, err := Here().DialAs(t.Context(), uid, gid, "unix", path)
 		hello(t, c, err)
@@ -191,6 +197,15 @@ func TestDialAsAnotherUser(t *testing.T) {
 	if b, err := os.ReadFile("/proc/self/status"); err != nil || !strings.Contains(string(b), "Uid:\t0\t0\t0\t0") {
 		t.Error("the main thread is not root any more")
 	}
+}
+
+func open(t *testing.T) int {
+	t.Helper()
+	fds, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(fds)
 }
 
 func TestDialErrorsSayWhere(t *testing.T) {
