@@ -239,5 +239,5 @@ func splitArguments(text []byte) []string {
 
 // joinArguments makes a command line for people.
 func joinArguments(argv []string) string {
-	return core.Clean(strings.TrimRight(strings.Join(argv, " "), " "), core.MaxCmdline)
+	return core.Clean(withoutValues(strings.TrimRight(strings.Join(argv, " "), " ")), core.MaxCmdline)
 }
