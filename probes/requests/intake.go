@@ -3,6 +3,8 @@ package requests
 import (
 	"unsafe"
 
+	"golang.org/x/sys/unix"
+
 	"vitals/core"
 	"vitals/core/wire/protocols"
 	"vitals/probes/kern"
@@ -42,7 +44,17 @@ type intake struct {
 func newIntake(sink core.Sink, tune talk.Tuner) *intake {
 	p := &intake{Reader: talk.New(sink, protocols.List(), tune), sink: sink, turns: turns{waiting: make(map[uint64]*turn)}}
 	p.Program = (&programs{make(map[core.ProcKey]string)}).name
+	p.Clock = monotonic
 	return p
+}
+
+// monotonic is CLOCK_MONOTONIC in nanoseconds.
+func monotonic() int64 {
+	var now unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) != nil {
+		return 0
+	}
+	return now.Nano()
 }
 
 // take handles one record of the ring.

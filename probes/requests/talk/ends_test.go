@@ -128,3 +128,34 @@ func TestAnswersThatAreToldEarly(t *testing.T) {
 		t.Errorf("got %q, coverage %+v", got, s.cover[them])
 	}
 }
+
+// Sockets of datagrams end untold: what they asked is given up after a while.
+func TestDatagramsTimeOut(t *testing.T) {
+	s := &sink{}
+	protocols := list()
+	protocols[0].Datagram = true
+	p := New(s, protocols, nil)
+	now := int64(1e9)
+	p.Clock = func() int64 { return now }
+	for i := range uint64(2 * maxDatagrams) {
+		r := far(said(i+1, 1, "!query", ""))
+		r.Kind, r.Flags, r.Start, r.First, r.Last = Transfer, Datagram, now, now, now
+		p.Take(&r)
+	}
+	if n := len(p.datagrams.byCookie); n != maxDatagrams || len(p.table.byCookie) != 0 {
+		t.Errorf("%d sockets are kept", n)
+	}
+	p.Deliver()
+	evicted := len(s.seen)
+	p.Waiting(func(core.ProcKey, core.Role, int, int64) {})
+	if !p.Held() {
+		t.Error("nobody waits for the timeouts")
+	}
+	now += maxSilence + 1
+	p.Release(map[uint64]bool{})
+	p.Waiting(func(core.ProcKey, core.Role, int, int64) {})
+	p.Deliver()
+	if evicted != maxDatagrams || len(s.seen) != 2*maxDatagrams || s.seen[len(s.seen)-1].Error != "timeout" || p.Held() || len(p.datagrams.byCookie)+len(p.streaming) != 0 {
+		t.Errorf("%d evicted, %d in all, the last %+v", evicted, len(s.seen), s.seen[len(s.seen)-1])
+	}
+}

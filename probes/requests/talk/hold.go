@@ -96,6 +96,17 @@ func (p *Reader) Release(open map[uint64]bool) {
 		}
 	}
 	p.settle(open == nil)
+	p.age()
+}
+
+// age ends sockets of datagrams on which nothing was said for long.
+func (p *Reader) age() {
+	if p.Clock != nil {
+		p.now = max(p.now, p.Clock())
+	}
+	for c := p.datagrams.oldest; c != nil && p.now-c.last > maxSilence; c = p.datagrams.oldest {
+		p.end(c, &Record{Kind: End, Flags: Timeout | Datagram, Cookie: c.cookie, Proc: c.proc, Role: c.role, Times: Times{Last: p.now}})
+	}
 }
 
 // settle ends what nothing followed: exchanges of undecided connections, and

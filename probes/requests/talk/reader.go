@@ -10,6 +10,10 @@ const (
 	maxNames = 12288
 	maxHeld  = 4096
 	maxSpare = 1024
+	// Sockets of datagrams end untold: those that are silent for so long, in
+	// nanoseconds, are over, and what they asked was not answered in time.
+	maxSilence   = int64(20e9)
+	maxDatagrams = 4096
 	// ageNames is how long, in nanoseconds, there is no room for new names when
 	// there are too many: one process that makes them up does not take those of
 	// others away for good.
@@ -44,17 +48,20 @@ func captureFor(p *wire.Protocol) Capture {
 type Reader struct {
 	sink  core.Sink
 	table *table
-	judge *judge
-	names *wire.Names
-	peers *peers
-	pairs map[endsKey]*both
-	tune  Tuner
+	// datagrams are sockets of which nobody tells the end.
+	datagrams *table
+	judge     *judge
+	names     *wire.Names
+	peers     *peers
+	pairs     map[endsKey]*both
+	tune      Tuner
 	tally
 
 	held      map[*connection]struct{} // with a record that may be amended
 	streaming map[*connection]struct{} // read transfer by transfer
 	undecided map[*connection]struct{} // with records that wait for a decision
-	now, aged int64                    // time of the newest record; when names were aged
+	now, aged int64                    // CLOCK_MONOTONIC as far as known; when names were aged
+	asking    int                      // datagram sockets that wait for an answer, as of the last Waiting
 	stirred   bool                     // something moved among streaming
 	late      map[*connection]struct{} // with answers that wait for their requests
 	spare     []*kept
@@ -66,6 +73,9 @@ type Reader struct {
 	// Program gives the base name of a process' executable, "" unknown: it speaks
 	// for protocols. Nil for not at all. Set it before the first record.
 	Program func(core.ProcKey) string
+	// Clock is CLOCK_MONOTONIC in nanoseconds; nil leaves it to the records to say
+	// what time it is. Set it before the first record.
+	Clock func() int64
 	// Folded is how many names were counted as other, the caller may reset it.
 	Folded   uint64
 	turn     wire.Span // the one that is fed
@@ -92,13 +102,14 @@ func New(sink core.Sink, list []*wire.Protocol, tune Tuner) *Reader {
 	}
 	p.peers = newPeers(p.names)
 	p.table = newTable(maxConns, p.evicted)
+	p.datagrams = newTable(maxDatagrams, p.evicted)
 	return p
 }
 
 // Take handles one record.
 func (p *Reader) Take(r *Record) {
 	p.now = max(p.now, r.Start, r.Last)
-	c := p.table.get(r.Cookie)
+	c := p.tableOf(r.datagram()).get(r.Cookie)
 	if r.Kind == End {
 		if c != nil {
 			p.end(c, r)
@@ -132,9 +143,16 @@ func (p *Reader) Take(r *Record) {
 	}
 }
 
+func (p *Reader) tableOf(datagram bool) *table {
+	if datagram {
+		return p.datagrams
+	}
+	return p.table
+}
+
 // begin remembers a connection at its first record.
 func (p *Reader) begin(r *Record) *connection {
-	c := p.table.add(r.Cookie)
+	c := p.tableOf(r.datagram()).add(r.Cookie)
 	c.proc, c.role, c.seq, c.datagram = r.Proc, r.Role, r.Seq, r.datagram()
 	c.nameless = r.Role == core.RoleUnknown
 	if r.Kind == Transfer && !c.nameless && r.Flags&Greeting == 0 { // by what is known of the place, or seen by the kernel
@@ -179,6 +197,7 @@ func (p *Reader) understand(c *connection, r *Record) {
 	if c.elsewhere {
 		return
 	}
+	c.last = p.now
 	t := p.of(r.Proc)
 	t.BytesIn += r.In
 	t.BytesOut += r.Out
@@ -242,7 +261,7 @@ func (p *Reader) evicted(c *connection) {
 
 func (p *Reader) forget(c *connection) {
 	p.leave(c)
-	p.table.drop(c)
+	p.tableOf(c.datagram).drop(c)
 }
 
 // leave takes a connection out of everything but the table.
@@ -266,14 +285,18 @@ func reason(flags uint16) string {
 
 // Held tells whether something waits that time alone will settle: records that
 // may be amended, undecided connections, unread exchanges.
-func (p *Reader) Held() bool { return len(p.held)+len(p.undecided)+len(p.late) > 0 }
+func (p *Reader) Held() bool { return len(p.held)+len(p.undecided)+len(p.late)+p.asking > 0 }
 
 // Waiting tells of requests that wait for their answers on connections that are
 // read transfer by transfer: the kernel does not know of those.
 func (p *Reader) Waiting(each func(proc core.ProcKey, role core.Role, n int, oldest int64)) {
 	p.stirred = false
+	p.asking = 0
 	for c := range p.streaming {
 		if n, oldest := c.conn.Waiting(); n > 0 {
+			if c.datagram {
+				p.asking++
+			}
 			each(c.proc, c.role, n, oldest)
 		}
 	}

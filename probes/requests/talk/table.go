@@ -29,6 +29,7 @@ type connection struct {
 	sni       string
 
 	seq       uint32 // of the newest record
+	last      int64  // time of it
 	joined    bool   // older than the observation
 	nameless  bool   // the kernel does not know its role
 	captured  Capture
