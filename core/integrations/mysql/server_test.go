@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/user"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -43,9 +44,12 @@ func fresh(t testing.TB) string {
 	if _, err := os.Stat(data); err == nil {
 		return data
 	}
-	own := servertest.Dir(t, "mysql")
+	own, who := servertest.Dir(t, "mysql"), "mysql"
+	if u, err := user.Current(); err == nil && os.Getuid() != 0 {
+		who = u.Username
+	}
 	servertest.Run(t, "mysql", servertest.Need(t, "mariadb-install-db"), "--no-defaults", "--datadir="+own+"/data", "--auth-root-authentication-method=socket",
-		"--auth-root-socket-user=mysql", "--skip-test-db", "--innodb-log-file-size=8M")
+		"--auth-root-socket-user="+who, "--skip-test-db", "--innodb-log-file-size=8M")
 	servertest.Run(t, "", "cp", "-a", own+"/data", made)
 	return data
 }
