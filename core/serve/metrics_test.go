@@ -38,7 +38,7 @@ func TestD11_MetricsParseAndHaveTheRuntime(t *testing.T) {
 		t.Fatalf("%d %v", w.Code, w.Header())
 	}
 	families := parsed(t, w.Body)
-	for _, name := range []string{"go_goroutines", "go_gc_duration_seconds", "process_open_fds", "vitals_build_info"} {
+	for _, name := range []string{"go_goroutines", "go_gc_duration_seconds", "vitals_build_info"} {
 		if families[name] == nil {
 			t.Errorf("%s is missing", name)
 		}

@@ -97,7 +97,9 @@ func New(cfg Config) (*Server, error) {
 	if s.board == nil {
 		s.board = diagnose.New(diagnose.Config{Source: cfg.Source, Directory: cfg.Directory, Recorder: cfg.Recorder, Log: cfg.Log})
 	}
-	s.runtime.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	// Not the library's collector of processes: it tells the traffic of the whole
+	// network namespace as ours, and what else it reads vitals tells itself.
+	s.runtime.MustRegister(collectors.NewGoCollector())
 	return s, nil
 }
 
