@@ -212,58 +212,6 @@ func BenchmarkIdle(b *testing.B) {
 	}
 }
 
-// BenchmarkServerCPUPerRequest is the CPU that nginx spends on a request without
-// and with vitals, in interleaved pairs.
-func BenchmarkServerCPUPerRequest(b *testing.B) {
-	vitals := benchBinary(b, "vitals", ".")
-	dir := b.TempDir()
-	os.Chmod(dir, 0o755)
-	conf := filepath.Join(dir, "nginx.conf")
-	const port = 19473
-	os.WriteFile(conf, []byte(fmt.Sprintf(`daemon off; pid %[1]s/pid; error_log %[1]s/err; worker_processes 1; events { worker_connections 1024; }
-http { access_log off; keepalive_requests 100000000; client_body_temp_path %[1]s/b; proxy_temp_path %[1]s/p; fastcgi_temp_path %[1]s/f; uwsgi_temp_path %[1]s/u; scgi_temp_path %[1]s/s;
-server { listen 127.0.0.1:%[2]d; location / { return 200 "%[3]s"; } } }`, dir, port, strings.Repeat("x", 1024))), 0o644)
-	nginx := exec.Command("nginx", "-c", conf, "-p", dir)
-	if err := nginx.Start(); err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { nginx.Process.Signal(syscall.SIGTERM); nginx.Wait() })
-	time.Sleep(500 * time.Millisecond)
-	out, _ := exec.Command("ps", "-o", "pid=", "--ppid", strconv.Itoa(nginx.Process.Pid)).Output()
-	worker, err := strconv.Atoi(strings.TrimSpace(string(out)))
-	if err != nil {
-		b.Fatalf("nginx worker: %v (%s)", err, out)
-	}
-	measure := func() (us, rate float64) {
-		before := schedstat(b, worker)
-		out, err := exec.Command("wrk", "-t1", "-c8", "-d3s", fmt.Sprintf("http://127.0.0.1:%d/", port)).CombinedOutput()
-		if err != nil {
-			b.Fatalf("wrk: %v\n%s", err, out)
-		}
-		var n float64
-		m := regexp.MustCompile(`(\d+) requests in`).FindSubmatch(out)
-		n, _ = strconv.ParseFloat(string(m[1]), 64)
-		return float64(schedstat(b, worker)-before) / n / 1e3, n / 3
-	}
-	measure()
-	var added, base, loss []float64
-	for range 7 {
-		off, offRate := measure()
-		v := exec.Command(vitals, "snapshot", "--for", "1h", "-o", "json", "--include", fmt.Sprintf("pid=%d", worker))
-		v.Stdout = nil
-		v.Start()
-		time.Sleep(800 * time.Millisecond)
-		on, onRate := measure()
-		v.Process.Kill()
-		v.Wait()
-		time.Sleep(200 * time.Millisecond)
-		added, base, loss = append(added, on-off), append(base, off), append(loss, 100*(1-onRate/offRate))
-	}
-	reportSpread(b, base, "us-base")
-	reportSpread(b, added, "us-added")
-	reportSpread(b, loss, "%-throughput")
-}
-
 func reportSpread(b *testing.B, v []float64, unit string) {
 	sort.Float64s(v)
 	b.ReportMetric(v[len(v)/2], unit)
