@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -104,5 +105,25 @@ func TestStreamsAndUnreadExchanges(t *testing.T) {
 	}
 	if found["http"] != 2 || found["unknown"] != 1 {
 		t.Errorf("%v", found)
+	}
+}
+
+// Errors that a server makes up do not grow the table.
+func TestCodesAreCapped(t *testing.T) {
+	b := newBench(t, func(c *Config) { c.Limits.SeriesPerProcess = 50 })
+	b.ProcessUp(proc(7, "cache"))
+	for i := range 500 {
+		r := b.request(7, "", i, time.Millisecond)
+		r.Protocol, r.Method, r.Code, r.Failed = "redis", "GET", fmt.Sprintf("ERR%d", i), true
+		b.Requests([]core.Request{r})
+		b.drain()
+	}
+	s := b.wait(time.Second)
+	sum := uint64(0)
+	for _, r := range s.Requests {
+		sum += r.Count
+	}
+	if len(s.Requests) > 52 || sum != 500 || s.Self.Folded < 400 {
+		t.Errorf("%d rows, %d requests, %d folded", len(s.Requests), sum, s.Self.Folded)
 	}
 }

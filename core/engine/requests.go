@@ -138,12 +138,23 @@ func (s *state) fold(p *process, key seriesKey) seriesKey {
 	key.route = within(&p.routes, key.route, s.cfg.Limits.RoutesPerProcess)
 	key.peer = within(&p.peers, key.peer, s.cfg.Limits.RoutesPerProcess)
 	if len(p.series) >= s.cfg.Limits.SeriesPerProcess || s.series >= s.cfg.Limits.Series {
-		key.method, key.route = other, other
-		if key.peer != "" {
-			key.peer = other
-		}
+		key.toOther()
 	}
 	return key
+}
+
+// toOther leaves of a key what has few values whoever talks.
+func (k *seriesKey) toOther() {
+	k.method, k.route = other, other
+	if k.peer != "" {
+		k.peer = other
+	}
+	if k.protocol != core.ProtoHTTP {
+		k.status = 0
+	}
+	if k.code != "" {
+		k.code = other
+	}
 }
 
 // within admits a name to a set while it has room.
@@ -172,10 +183,7 @@ func (s *state) retireSeries(se *series) {
 	se.link = link{}
 	into := se.svc.retired[se.seriesKey]
 	if into == nil && len(se.svc.retired) >= s.cfg.Limits.SeriesPerProcess {
-		se.method, se.route = other, other
-		if se.peer != "" {
-			se.peer = other
-		}
+		se.toOther()
 		s.folded += se.count
 		into = se.svc.retired[se.seriesKey]
 	}
