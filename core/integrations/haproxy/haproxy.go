@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"strings"
 
 	"vitals/core"
@@ -52,7 +53,7 @@ func Kind() kit.Kind {
 		Signs: kit.Signs{
 			Executables: []string{"haproxy", "hapee-lb"},
 			Units:       []string{"haproxy*.service", "hapee*.service"},
-			Sockets:     []string{"*haproxy*.sock", "*haproxy*/*.sock", "*haproxy*/stats"},
+			Sockets:     []string{"*haproxy*.sock", "*haproxy*/*.sock", "*haproxy*/stats", "*haproxy*.sock.*.tmp", "*haproxy*/*.*.tmp"},
 			Ports:       []uint16{port, 1936},
 		},
 		Candidates: candidates,
@@ -82,12 +83,16 @@ func validate(s Settings) error {
 	return s.TLS.Validate()
 }
 
+// passing is what HAProxy adds to the name of a socket until it may be used.
+var passing = regexp.MustCompile(`\.\d+\.tmp$`)
+
 // candidates leaves alone what may be a frontend with traffic of its own.
 func candidates(server kit.Server) (out []Settings) {
 	for _, e := range server.Endpoints {
 		switch {
 		case e.Network == "unix":
-			out = append(out, Settings{Address: e.String()})
+			// HAProxy binds a socket under a passing name, by which the kernel knows it ever after.
+			out = append(out, Settings{Address: "unix:" + passing.ReplaceAllString(e.Address, "")})
 		case e.Network == "tcp" && (e.Port() == port || e.Port() == 1936):
 			out = append(out, Settings{Address: e.String(), Path: "/stats"}, Settings{Address: e.String(), Path: "/haproxy?stats"})
 		}

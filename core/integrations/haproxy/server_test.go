@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -172,6 +173,26 @@ func TestProbe(t *testing.T) {
 	other := servertest.Answer(t, "HTTP/1.1 400 Bad Request\r\n\r\n")
 	if _, _, err := kittest.Probe(t, Kind(), Settings{Address: other}); !errors.Is(err, kit.ErrOther) {
 		t.Errorf("another server: %v", err)
+	}
+}
+
+// The kernel tells the name under which a socket was bound.
+func TestCandidatesAreWhatTheProcessShows(t *testing.T) {
+	p := start(t, "")
+	unix, err := os.ReadFile("/proc/net/unix")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bound := ""
+	for line := range strings.Lines(string(unix)) {
+		if words := strings.Fields(line); strings.HasPrefix(words[len(words)-1], p.socket) {
+			bound = words[len(words)-1]
+		}
+	}
+	endpoints := []kit.Endpoint{{Network: "unix", Address: bound}, {Network: "tcp", Address: p.web}, {Network: "tcp", Address: "127.0.0.1:8404"}}
+	got := Kind().Candidates(kit.Server{Endpoints: endpoints})
+	if len(got) != 3 || got[0].(Settings).Address != "unix:"+p.socket || got[1].(Settings).Path != "/stats" {
+		t.Errorf("of %v: %+v", endpoints, got)
 	}
 }
 
