@@ -106,7 +106,7 @@ func (s *Server) integrations(w http.ResponseWriter, r *http.Request, path strin
 	case rest == "metrics":
 		return s.pageOf(w, r, now, row)
 	case err != nil:
-		s.cfg.Log.Warn("an integration has no pages", "unit", id, "error", diagnose.Redact(err.Error()))
+		s.warn("an integration has no pages", id+": "+diagnose.Redact(err.Error()))
 		return answer(w, http.StatusInternalServerError, id+" has no pages: "+diagnose.Redact(err.Error()))
 	case handler == nil:
 		return s.notFound(w, r)

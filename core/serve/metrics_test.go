@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -189,7 +190,13 @@ func TestD14_PartialCollectionKeepsTheGoodFamilies(t *testing.T) {
 	id := l.add("test", "one", &unit{collect: func(context.Context, core.CheckRequest) ([]core.Family, error) {
 		return []core.Family{gauge("good", 1), gauge("bad name", 2)}, errors.New("slowlog: no permission")
 	}})
-	w := get(t, l.server(t), "/metrics/"+id)
+	var log bytes.Buffer
+	server := l.server(t, func(c *Config) { c.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+	get(t, server, "/metrics/"+id)
+	w := get(t, server, "/metrics/"+id)
+	if n := strings.Count(log.String(), "slowlog"); n != 1 {
+		t.Errorf("logged %d times", n)
+	}
 	said := w.Header().Get("Vitals-Partial")
 	if w.Code != 200 || !strings.Contains(w.Body.String(), "good 1") || !strings.Contains(said, "slowlog: no permission") {
 		t.Errorf("%d %q %s", w.Code, said, w.Body)

@@ -150,12 +150,21 @@ func (s *Server) exposition(w http.ResponseWriter, r *http.Request, families []*
 			}
 		}
 		if problem != nil {
-			w.Header().Set("Vitals-Partial", core.Clean(diagnose.Redact(problem.Error()), core.MaxRoute))
-			s.cfg.Log.Warn("some metrics could not be told", "error", diagnose.Redact(problem.Error()))
+			text := diagnose.Redact(problem.Error())
+			w.Header().Set("Vitals-Partial", core.Clean(text, core.MaxRoute))
+			s.warn("some metrics could not be told", text)
 		}
 		if c, ok := enc.(expfmt.Closer); ok {
 			return c.Close()
 		}
 		return nil
 	})
+}
+
+// warn logs what is wrong when it is not what was logged last: a page is asked
+// for every few seconds.
+func (s *Server) warn(what, why string) {
+	if text := what + why; s.said.Swap(text) != text {
+		s.cfg.Log.Warn(what, "error", why)
+	}
 }

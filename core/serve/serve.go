@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -75,6 +76,7 @@ type Server struct {
 	mounts  mounts
 	kept    kept
 	began   time.Time
+	said    atomic.Value // string: the warning that was logged last
 }
 
 // New makes a server. A web configuration that is wrong is an error.
