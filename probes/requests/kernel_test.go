@@ -5,10 +5,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -241,6 +243,25 @@ func (s *sink) of(k core.ProcKey) map[string]uint64 {
 		out[k] = v
 	}
 	return out
+}
+
+// all is what was seen, in order.
+func (s *sink) all() []core.Request {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.seen)
+}
+
+func (s *sink) covered(k core.ProcKey) core.Coverage {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cover[k]
+}
+
+func (s *sink) losses() map[string]uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.lost)
 }
 
 func (s *sink) total(k core.ProcKey) (n uint64) {

@@ -94,7 +94,7 @@ func shapes(t *testing.T) {
 					}
 					return
 				}
-				for _, r := range p.seen {
+				for _, r := range p.all() {
 					if !core.Recognised(r.Protocol) {
 						if c.name != "not HTTP" || r.Method+r.Route != "" {
 							t.Errorf("an exchange that nobody read: %+v", r)
@@ -264,7 +264,7 @@ func toggleUnderLoad(t *testing.T) {
 			t.Errorf("a counted %q, which nobody sent", k)
 		}
 	}
-	t.Logf("a %d of 16000, %+v", p.total(a.key), p.cover[a.key])
+	t.Logf("a %d of 16000, %+v", p.total(a.key), p.covered(a.key))
 }
 
 // startNginx serves 1 KiB at the URL it returns.

@@ -130,10 +130,10 @@ func serverCountsAreExact(t *testing.T) {
 			t.Logf("%.0f requests/s", float64(all)/time.Since(began).Seconds())
 			settle()
 			same(t, kind, p.of(server.key), want)
-			if len(p.lost) > 0 {
-				t.Errorf("lost %v", p.lost)
+			if lost := p.losses(); len(lost) > 0 {
+				t.Errorf("lost %v", lost)
 			}
-			c := p.cover[server.key]
+			c := p.covered(server.key)
 			// A byte that is read ahead of a request can be an exchange of its own.
 			if c.Exchanges < all || c.Exchanges > all+10 || c.Parsed != all || c.Unpaired != 0 {
 				t.Errorf("coverage %+v", c)
@@ -177,7 +177,7 @@ func clientCountsAreExact(t *testing.T) {
 			same(t, "client", seen, map[string]uint64{"client GET /users/{id} 200": all})
 			same(t, "server", p.of(server.key), map[string]uint64{"server GET /users/{id} 200": all})
 			late := 0
-			for _, r := range p.seen {
+			for _, r := range p.all() {
 				if r.Partial {
 					late++
 				}
@@ -185,7 +185,7 @@ func clientCountsAreExact(t *testing.T) {
 					t.Fatalf("peer %q", r.Peer)
 				}
 			}
-			t.Logf("%d requests were reported after their answers; coverage client %+v server %+v", late, p.cover[client.key], p.cover[server.key])
+			t.Logf("%d requests were reported after their answers; coverage client %+v server %+v", late, p.covered(client.key), p.covered(server.key))
 		})
 	}
 }
