@@ -155,8 +155,8 @@ func TestPostgresIsAskedAfterConsent(t *testing.T) {
 	if !strings.Contains(s.Why, "executable postgres") {
 		t.Errorf("its evidence is %q", s.Why)
 	}
-	s = w.server(5*time.Second, "postgres", fmt.Sprint(port), func(s askedServer) bool { return s.State == "suggested" })
-	if s.Needs != "consent" || !strings.HasSuffix(s.Instance, socket) {
+	s = w.server(5*time.Second, "postgres", fmt.Sprint(port), func(s askedServer) bool { return s.Needs == "consent" })
+	if s.State != "suggested" || !strings.HasSuffix(s.Instance, socket) {
 		t.Errorf("it is suggested as %+v", s)
 	}
 	w.write(t, rule+fmt.Sprintf("integrations:\n  postgres: {address: \"unix:%s\", ambient: on}\n", socket))

@@ -439,3 +439,30 @@ func TestDefaultKindsRunUntilSomebodySaysNo(t *testing.T) {
 	w.set(Settings{Deny: []string{"fake"}})
 	w.until("it is gone", func() bool { return w.unit(id).ID == "" })
 }
+
+// A server may listen at its second socket a moment after the first: that one is
+// asked at once, the other one keeps its distance.
+func TestASocketThatComesLaterIsAskedAtOnce(t *testing.T) {
+	f := &fake{probe: func(_ context.Context, s fakeSettings) (string, error) {
+		if strings.HasPrefix(s.Address, "unix:") {
+			return "", kit.ErrConsent
+		}
+		return "", kit.ErrCredentials
+	}}
+	w := newWorld(t, func(c *Config) { c.Limits.Again = time.Hour }, f.kind("fake", nil))
+	w.m.ProcessUp(proc(own(), "faked", "tcp 127.0.0.1:7000"))
+	if r := w.untilState(idFound, core.IntegrationSuggested); r.Needs != core.NeedsLogin {
+		t.Errorf("%+v", r)
+	}
+	w.m.ProcessChanged(proc(own(), "faked", "tcp 127.0.0.1:7000", "unix /run/fake.sock"))
+	r := w.untilState("integration/fake/unix:/run/fake.sock", core.IntegrationSuggested)
+	if r.Needs != core.NeedsConsent {
+		t.Errorf("%+v", r)
+	}
+	w.until("one row", func() bool { return w.row(idFound).ID == "" })
+	f.locked(func() {
+		if got := strings.Join(f.probed, " "); got != "127.0.0.1:7000 unix:/run/fake.sock" {
+			t.Errorf("probed %s", got)
+		}
+	})
+}

@@ -339,18 +339,28 @@ func (m *Manager) advance(ctx context.Context, s *server, now time.Time, probes 
 	return time.Time{}, true
 }
 
-// nextProbe is when a server may be probed: when it is due, and not before the
-// pause after the newest probe of its endpoints is over, whoever they belonged to.
+// nextProbe is when a server may be probed: when it is due, and not before one of
+// its endpoints may be asked again.
 func (m *Manager) nextProbe(s *server) time.Time {
-	at := s.due
+	var first time.Time
 	for _, c := range s.candidates {
-		if last, ok := m.finder.probed[unitID(s.kind.Name, c.name)]; ok && !c.other {
-			if again := last.Add(max(s.pause, m.cfg.Limits.Again)); again.After(at) {
-				at = again
-			}
+		if at := m.again(s, c); !c.other && (first.IsZero() || at.Before(first)) {
+			first = at
 		}
 	}
-	return at
+	if first.After(s.due) {
+		return first
+	}
+	return s.due
+}
+
+// again is when an endpoint may be asked again, whoever it belonged to before.
+func (m *Manager) again(s *server, c candidate) time.Time {
+	last, asked := m.finder.probed[unitID(s.kind.Name, c.name)]
+	if !asked {
+		return s.due
+	}
+	return last.Add(max(s.pause, m.cfg.Limits.Again))
 }
 
 // missing is the life of a server that does not listen any more. After the grace

@@ -16,12 +16,16 @@ import (
 // its own, until one of them answers.
 func (m *Manager) probe(ctx context.Context, s *server, now time.Time, probes *sync.WaitGroup) {
 	f := &m.finder
-	s.probing, s.due = true, time.Time{}
 	f.probing++
-	ask := slices.Clone(s.candidates)
-	for _, c := range ask {
+	var ask []candidate
+	for _, c := range s.candidates {
+		if c.other || m.again(s, c).After(now) {
+			continue
+		}
+		ask = append(ask, c)
 		f.probed[unitID(s.kind.Name, c.name)] = now
 	}
+	s.probing, s.due = true, time.Time{}
 	kind, where := s.kind, s.where
 	probes.Go(func() {
 		o := m.askAll(ctx, kind, ask, m.env("probe/"+kind.Name, where))
@@ -44,9 +48,6 @@ type outcome struct {
 
 func (m *Manager) askAll(ctx context.Context, k kit.Kind, ask []candidate, e kit.Env) (o outcome) {
 	for i, c := range ask {
-		if c.other {
-			continue
-		}
 		found, saw, err := m.ask(ctx, k, c.settings, e)
 		switch {
 		case err == nil:
@@ -125,8 +126,11 @@ func (m *Manager) answered(s *server, ask []candidate, o outcome, now time.Time)
 			s.candidates[k].other = true
 		}
 	}
+	if o.err != nil && s.err != nil && rank(o.err) < rank(s.err) {
+		o.err, o.saw, o.at = s.err, s.saw, -1 // another endpoint said more
+	}
 	s.err, s.saw = o.err, core.Clean(o.saw, core.MaxCmdline)
-	if k := index(ask[o.at].name); k >= 0 && (o.err == nil || rank(o.err) > 0) {
+	if k := index(nameAt(ask, o.at)); k >= 0 && (o.err == nil || rank(o.err) > 0) {
 		s.chosen = k
 		if o.err == nil {
 			s.candidates[k].settings = o.found
@@ -138,4 +142,12 @@ func (m *Manager) answered(s *server, ask []candidate, o outcome, now time.Time)
 	}
 	s.pause = min(max(2*s.pause, m.cfg.Limits.Again), m.cfg.Limits.AgainMax)
 	s.due = now.Add(s.pause)
+}
+
+// nameAt is the name of a candidate, "" of none.
+func nameAt(list []candidate, i int) string {
+	if i < 0 || i >= len(list) {
+		return ""
+	}
+	return list[i].name
 }
