@@ -204,7 +204,7 @@ func (a *Attachment) Close(ctx context.Context) error {
 	a.hooks, a.objects, a.untrack = nil, nil, nil
 	a.mu.Unlock()
 
-	err := closeAll(hooks)
+	err := closeHooks(hooks)
 	close(a.stopping)
 	served := make(chan struct{})
 	go func() {
@@ -220,6 +220,24 @@ func (a *Attachment) Close(ctx context.Context) error {
 		f()
 	}
 	return errors.Join(err, closeAll(objects))
+}
+
+// closeHooks closes hooks, those in files all at the same time: for each of them
+// the kernel waits until nobody is inside.
+func closeHooks(hooks []io.Closer) error {
+	var inFiles sync.WaitGroup
+	var rest []io.Closer
+	errs := make([]error, len(hooks))
+	for i, h := range hooks {
+		if _, ok := h.(*holder); ok {
+			inFiles.Go(func() { errs[i] = h.Close() })
+		} else {
+			rest = append(rest, h)
+		}
+	}
+	err := closeAll(rest)
+	inFiles.Wait()
+	return errors.Join(append(errs, err)...)
 }
 
 func closeAll(closers []io.Closer) error {

@@ -87,10 +87,22 @@ func (s *secrets) lookAtAll(ctx context.Context, att *kern.Attachment) {
 	}
 	for _, e := range entries {
 		pid, err := strconv.ParseInt(e.Name(), 10, 32)
+		if ended(att) {
+			return
+		}
 		if err != nil || ctx.Err() != nil || int(pid) == os.Getpid() || !s.unknown(int32(pid)) {
 			continue
 		}
 		s.look(att, core.ProcKey{PID: int32(pid)})
+	}
+}
+
+func ended(att *kern.Attachment) bool {
+	select {
+	case <-att.Stopping():
+		return true
+	default:
+		return false
 	}
 }
 
