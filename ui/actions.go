@@ -2,6 +2,7 @@ package ui
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -108,7 +109,7 @@ func (a *app) do(action keys.Action) tea.Cmd {
 	case keys.PushNow:
 		a.Send(core.Intent{Op: core.IntentPushNow}, "pushing now")
 	case keys.Resume:
-		a.Send(core.Intent{Op: core.IntentResume}, "putting everything back")
+		a.resume()
 	case keys.Retry:
 		a.Send(core.Intent{Op: core.IntentRetry}, "trying again what failed")
 	case keys.DetachAll:
@@ -218,15 +219,25 @@ func (a *app) pace(slower bool) {
 
 func (a *app) detachAll() {
 	if t := a.newest.Toggles; t != nil && t.Suspended {
-		a.Send(core.Intent{Op: core.IntentResume}, "putting everything back")
+		a.resume()
 		return
 	}
 	a.Confirm("take every probe out of the kernel?", func() {
 		if a.send(core.Intent{Op: core.IntentDetachAll}) {
-			a.remember(step{what: "detach all", back: []core.Intent{{Op: core.IntentResume}}})
+			a.remember(step{what: detaching, back: []core.Intent{{Op: core.IntentResume}}})
 			a.Toast(page.Good, "everything is being detached; K or u puts it back")
 		}
 	})
+}
+
+const detaching = "detach all"
+
+// resume puts everything back. What it undoes is no step to take back any more.
+func (a *app) resume() {
+	if a.send(core.Intent{Op: core.IntentResume}) {
+		a.undo = slices.DeleteFunc(a.undo, func(s step) bool { return s.what == detaching })
+		a.Toast(page.Good, "putting everything back")
+	}
 }
 
 func (a *app) send(in core.Intent) bool {

@@ -28,6 +28,7 @@ type app struct {
 
 	newest  *core.Snapshot
 	past    history
+	losses  page.Losses
 	paused  bool
 	refresh time.Duration
 	began   time.Time
@@ -90,7 +91,8 @@ func newApp(ctx context.Context, cfg Config, t terminal) *app {
 	a.newest = cfg.Source.Latest()
 	a.past.most = cfg.Rewind
 	a.past.add(a.newest)
-	a.pc = page.Context{App: a, Snap: a.newest, Events: a.newest.Events, Metrics: cfg.Metrics}
+	a.losses.Look(a.newest)
+	a.pc = page.Context{App: a, Losses: &a.losses, Snap: a.newest, Events: a.newest.Events, Metrics: cfg.Metrics}
 	a.loadState()
 	for _, w := range cfg.Warnings {
 		a.Toast(page.Bad, w)
@@ -130,6 +132,7 @@ func (a *app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		a.resize()
 	case tea.ColorProfileMsg:
 		a.profile = m.Profile
+		a.setTheme(a.theme)
 		a.autoTheme()
 	case tea.BackgroundColorMsg:
 		a.dark = m.IsDark()
@@ -159,6 +162,7 @@ func (a *app) look() tea.Cmd {
 	if s := a.cfg.Source.Latest(); s.Seq != a.newest.Seq || s.Started != a.newest.Started {
 		a.newest = s
 		a.past.add(s)
+		a.losses.Look(s)
 		a.settle()
 		if !a.paused {
 			a.pc.Snap, a.pc.Events = s, s.Events
@@ -234,6 +238,7 @@ func (a *app) page() page.Page {
 
 // show prepares the page that is shown now.
 func (a *app) show() {
+	a.pc.Hinted = a.pc.Hinted || a.page().Scope() == keys.Integrations
 	a.page().Update(&a.pc)
 	a.dirty = true
 }
@@ -280,7 +285,7 @@ func (a *app) coalesce(_ tea.Model, msg tea.Msg) tea.Msg {
 }
 
 func (a *app) setTheme(t themes.Theme) {
-	a.theme, a.pal = t, palette(&t)
+	a.theme, a.pal = t, palette(&t, a.profile)
 	a.dirty = true
 }
 

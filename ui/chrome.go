@@ -165,10 +165,13 @@ func (a *app) headerRight() []segment {
 	if s.Self.RSSBytes > 0 {
 		segs = append(segs, segment{format.Of(format.Bytes, float64(s.Self.RSSBytes)), canvas.Fg(canvas.Muted), 2})
 	}
-	if s.Self.LostTotal > 0 {
-		segs = append(segs, segment{" lost " + format.Of(format.Count, float64(s.Self.LostTotal)) + " ", canvas.Style{FG: canvas.Crit, Attr: canvas.Bold | canvas.Reverse}, 0})
-	} else {
-		segs = append(segs, segment{"lost 0", canvas.Fg(canvas.Muted), 5})
+	switch lost := "lost " + a.losses.Text(s.Self.LostTotal, a.newest.At); {
+	case s.Self.LostTotal == 0:
+		segs = append(segs, segment{lost, canvas.Fg(canvas.Muted), 5})
+	case a.losses.Growing(a.newest.At): // it cries only while it goes on
+		segs = append(segs, segment{" " + lost + " ", canvas.Style{FG: canvas.Crit, Attr: canvas.Bold | canvas.Reverse}, 0})
+	default:
+		segs = append(segs, segment{lost, canvas.Fg(canvas.Warn), 0})
 	}
 	if a.paused {
 		behind := a.newest.At.Sub(s.At).Round(time.Second)

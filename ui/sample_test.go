@@ -225,6 +225,7 @@ func finishSample(s *core.Snapshot, rng *rand.Rand) {
 	sampleDatabase(s)
 	s.Units = []*core.UnitRow{
 		{ID: "destination/pushgateway", Class: core.ClassDestination, Kind: "pushgateway", Title: "Pushgateway", Phase: core.PhaseRunning, Health: core.HealthOK, Since: s.At.Add(-time.Hour)},
+		{ID: "integration/redis/127.0.0.1:6379", Class: core.ClassIntegration, Kind: "redis", Title: "Redis", Phase: core.PhaseRunning, Health: core.HealthOK, Since: s.At.Add(-time.Hour)},
 		{ID: "instrumentation/lifecycle", Class: core.ClassInstrumentation, Kind: "lifecycle", Title: "Lifecycle", Phase: core.PhaseRunning, Health: core.HealthOK, Since: s.At.Add(-time.Hour), Processes: 13},
 		{ID: "instrumentation/network", Class: core.ClassInstrumentation, Kind: "network", Title: "Network", Phase: core.PhaseRunning, Health: core.HealthDegraded, Message: "accept queue not readable on this kernel",
 			Parts: map[string]string{"accept_queue": "iterator has no sk_ack_backlog"}, Since: s.At.Add(-time.Hour), Processes: 9},
@@ -248,7 +249,7 @@ func finishSample(s *core.Snapshot, rng *rand.Rand) {
 		events[i].Seq, events[i].At = uint64(i+1), sampleAt.Add(time.Duration(i-len(events))*37*time.Second)
 	}
 	s.Events = events
-	s.Push = []*core.PushRow{{Destination: "http://gateway:9091", State: "ok", LastSuccess: s.At.Add(-3 * time.Second), Pushes: 240, Bytes: 41 << 10, Series: 812, Interval: 15 * time.Second}}
+	s.Push = []*core.PushRow{{Destination: "http://gateway:9091", Unit: "destination/pushgateway", State: "ok", LastSuccess: s.At.Add(-3 * time.Second), Pushes: 240, Bytes: 41 << 10, Series: 812, Interval: 15 * time.Second}}
 	all := s.Processes[6]
 	s.Integrations = []*core.IntegrationRow{
 		{ID: "integration/nginx/127.0.0.1:80", Kind: "nginx", Title: "nginx", Instance: "127.0.0.1:80", State: core.IntegrationSuggested, Needs: core.NeedsServer, Service: "nginx",

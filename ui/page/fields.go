@@ -9,7 +9,7 @@ import (
 )
 
 // ProcessHelp names the keys of a filter on processes.
-const ProcessHelp = "pid: name: service: lang: user: container: unit: port: state:on|off|failed  rate> err> p99>100ms cpu> rss>1G  !not  a|b"
+const ProcessHelp = "pid: name: service: lang: user: container: unit: port: state:on|off|failed proto:  rate> err> p99>100ms cpu> rss>1G  !not  a|b"
 
 // ParseProcesses reads a filter on processes; c must live as long as the filter.
 func ParseProcesses(c *Context, line string) filter.Filter[*core.ProcessRow] {
@@ -34,6 +34,7 @@ func ParseProcesses(c *Context, line string) filter.Filter[*core.ProcessRow] {
 			"container": func(r *core.ProcessRow) string { return r.Container },
 			"pod":       func(r *core.ProcessRow) string { return r.Pod },
 			"unit":      func(r *core.ProcessRow) string { return r.Unit },
+			"proto":     func(r *core.ProcessRow) string { return c.Protocols(r.ProcKey) },
 			"group":     func(r *core.ProcessRow) string { return r.Group },
 		},
 		Is: map[string]func(*core.ProcessRow, string) bool{
@@ -72,7 +73,7 @@ func Port(l core.Listener) string {
 func Worst(s *core.Snapshot) *core.ServiceRow {
 	var worst *core.ServiceRow
 	for _, r := range s.Services {
-		if r.Message == "" || r.Health != core.HealthDegraded && r.Health != core.HealthFatal && r.Health != core.HealthPermanent {
+		if r.Message == "" || len(r.PIDs) == 0 || r.Health != core.HealthDegraded && r.Health != core.HealthFatal && r.Health != core.HealthPermanent {
 			continue
 		}
 		if worst == nil || r.Server.Rate+r.Client.Rate > worst.Server.Rate+worst.Client.Rate {

@@ -3,6 +3,7 @@ package page
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"vitals/core"
@@ -154,6 +155,29 @@ func needs(r *core.IntegrationRow) string {
 		return "nothing: it is tried again by itself"
 	}
 	return ""
+}
+
+// Wanting is a hint at servers that could tell more if somebody helped, until
+// the page of integrations was looked at; empty when there are none.
+func Wanting(c *Context) string {
+	if c.Hinted {
+		return ""
+	}
+	var names []string
+	for _, r := range c.Snap.Integrations {
+		if (r.State == core.IntegrationSuggested || r.State == core.IntegrationFailed) && r.Needs != core.NeedsNothing && r.Needs != core.NeedsTime {
+			names = append(names, r.Title)
+		}
+	}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	switch {
+	case len(names) == 0:
+		return ""
+	case len(names) > 3:
+		names = append(names[:3:3], "...")
+	}
+	return strings.Join(names, ", ") + " could tell more: page Integrations says what is needed"
 }
 
 // WrapLines breaks lines that are longer than w columns.

@@ -153,6 +153,13 @@ type Context struct {
 	// Kinds is which kinds of instrumentation space switches.
 	Kinds map[string]bool
 
+	// Losses tells when something was lost last; nil when nobody remembers.
+	Losses *Losses
+	// Hinted says that the user has seen what integrations need.
+	Hinted bool
+
+	protocols protocols
+
 	// Cursor is where the terminal's cursor shall stand; Draw sets it.
 	CursorX, CursorY int
 	HasCursor        bool

@@ -40,15 +40,6 @@ func PID(c canvas.Area, pid int32) {
 	Num(c, format.Int(b[:0], pid), canvas.Style{})
 }
 
-// TopEdges are the n edges that matter most: those that fail, then the busiest.
-func TopEdges(edges []*core.EdgeRow, n int) []*core.EdgeRow {
-	out := slices.Clone(edges)
-	slices.SortStableFunc(out, func(a, b *core.EdgeRow) int {
-		return cmp.Or(-cmp.Compare(log2(a.Rate), log2(b.Rate)), cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To))
-	})
-	return out[:min(len(out), max(n, 0))]
-}
-
 // Busiest appends the n processes that use most CPU, then memory. Kernel threads
 // are not among them.
 func Busiest(rows []*core.ProcessRow, s *core.Snapshot, n int) []*core.ProcessRow {

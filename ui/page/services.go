@@ -74,7 +74,7 @@ func (t *Services) Update(rows []*core.ServiceRow, keep func(*core.ServiceRow) b
 		if t.Desc {
 			n = -n
 		}
-		return cmp.Or(n, cmp.Compare(a.Name, b.Name))
+		return cmp.Or(cmp.Compare(over(a), over(b)), n, cmp.Compare(a.Name, b.Name))
 	})
 	if at != nil {
 		for i, r := range t.Rows {
@@ -100,12 +100,21 @@ func hurts(a, b *core.ServiceRow) int {
 	ra, _ := RED(&a.Server, &a.Client)
 	rb, _ := RED(&b.Server, &b.Client)
 	return cmp.Or(
+		cmp.Compare(over(a), over(b)),
 		-cmp.Compare(severity(a), severity(b)),
 		-cmp.Compare(log2(ra.ErrRatio*ra.Rate), log2(rb.ErrRatio*rb.Rate)),
 		-cmp.Compare(log2(busy(ra)), log2(busy(rb))),
 		-cmp.Compare(log2(ra.Rate), log2(rb.Rate)),
 		-cmp.Compare(log2(100*a.CPURatio), log2(100*b.CPURatio)),
 		cmp.Compare(a.Name, b.Name))
+}
+
+// over is 1 for services of which no process lives any more.
+func over(s *core.ServiceRow) int {
+	if len(s.PIDs) == 0 {
+		return 1
+	}
+	return 0
 }
 
 func busy(r *core.RED) float64 {
@@ -166,13 +175,16 @@ func (t *Services) Draw(a canvas.Area) {
 
 func drawService(s *core.ServiceRow, col int, c canvas.Area) {
 	red, _ := RED(&s.Server, &s.Client)
-	known := s.On
+	known, name := s.On, canvas.Style{}
+	if over(s) > 0 {
+		name = canvas.Fg(canvas.Faint)
+	}
 	switch col {
 	case svcSign:
 		sign, tok := ServiceSign(s)
 		c.Set(0, 0, sign, canvas.Fg(tok))
 	case svcName:
-		c.Fit(0, 0, c.W, s.Name, canvas.Style{})
+		c.Fit(0, 0, c.W, s.Name, name)
 	case svcLang:
 		c.Fit(0, 0, c.W, Language(core.Runtime{Language: s.Language}), canvas.Fg(canvas.Muted))
 	case svcProcs:

@@ -19,6 +19,12 @@ func (p *Page) Draw(c *page.Context, a canvas.Area) {
 		line, a = a.Top(1)
 		insight(line, w)
 	}
+	if text := page.Wanting(c); text != "" {
+		var line canvas.Area
+		line, a = a.Top(1)
+		line.Set(1, 0, '◌', canvas.Fg(canvas.Info))
+		line.Fit(3, 0, line.W-4, text, canvas.Fg(canvas.Info))
+	}
 	switch {
 	case c.Size == page.Wide:
 		p.drawWide(c, a)
@@ -174,26 +180,45 @@ func (p *Page) drawEvents(c *page.Context, a canvas.Area) {
 	c.At(p.events.CursorAt())
 }
 
+// drawEdges lists the calls of now; those that are over fill what room is left.
 func (p *Page) drawEdges(c *page.Context, a canvas.Area) {
-	edges := c.Snap.Edges
-	in := widget.Panel(a, c.Boxed(), "Who calls whom", format.Plural(len(edges), "edge", "edges"), false)
-	if len(edges) == 0 {
+	live, past := page.LiveEdges(c)
+	remark := format.Plural(len(live), "edge", "edges")
+	if len(past) > 0 {
+		remark += fmt.Sprintf(", %d at rest", len(past))
+	}
+	in := widget.Panel(a, c.Boxed(), "Who calls whom", remark, false)
+	if len(live)+len(past) == 0 {
 		in.Fit(1, 0, in.W-2, "no calls between services seen", canvas.Fg(canvas.Faint))
 		return
 	}
-	top := page.TopEdges(edges, in.H)
-	name := max((in.W-21)/2, 6)
+	top := page.TopEdges(live, in.H)
 	for y, e := range top {
-		tok := canvas.FG
-		if e.Errors > 0 {
-			tok = canvas.Warn
-		}
-		in.Fit(1, y, name, e.From, canvas.Fg(canvas.FG))
-		in.Text(1+name+1, y, "→", canvas.Fg(canvas.Accent))
-		in.Fit(1+name+3, y, name, e.To, canvas.Fg(tok))
-		in.Right(in.W-18, y, 8, format.Of(format.Count, e.Rate)+"/s", canvas.Fg(canvas.FG))
-		in.Right(in.W-9, y, 8, format.Of(format.Seconds, e.P99), canvas.Fg(canvas.Muted))
+		drawEdge(c, in, y, e, false)
 	}
+	for y, e := range page.LastEdges(past, min(in.H-len(top), 3)) {
+		drawEdge(c, in, len(top)+y, e, true)
+	}
+}
+
+func drawEdge(c *page.Context, in canvas.Area, y int, e *core.EdgeRow, past bool) {
+	name := max((in.W-21)/2, 6)
+	from, to, rate := canvas.FG, canvas.FG, format.Of(format.Count, e.Rate)+"/s"
+	switch {
+	case past:
+		from, to, rate = canvas.Faint, canvas.Faint, "at rest"
+	case e.Errors > 0:
+		to = canvas.Warn
+	}
+	in.Fit(1, y, name, e.From, canvas.Fg(from))
+	in.Text(1+name+1, y, "→", canvas.Fg(canvas.Accent))
+	in.Fit(1+name+3, y, name, e.To, canvas.Fg(to))
+	in.Right(in.W-18, y, 8, rate, canvas.Fg(from))
+	if past {
+		in.Right(in.W-9, y, 8, format.Of(format.Age, c.Since(e.Last)), canvas.Fg(canvas.Faint))
+		return
+	}
+	in.Right(in.W-9, y, 8, format.Of(format.Seconds, e.P99), canvas.Fg(canvas.Muted))
 }
 
 // drawCalm is for a machine on which no request was seen: what runs, what

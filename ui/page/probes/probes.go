@@ -22,6 +22,7 @@ type Page struct {
 	units    widget.Table
 	programs widget.Table
 	rows     []*core.UnitRow
+	at       string                  // id of the unit under the cursor, which stays on it
 	prev     map[string]core.Program // of the last look, for rates
 	rates    map[string]float64
 	prevAt   time.Time
@@ -31,7 +32,7 @@ type Page struct {
 func New() *Page {
 	return &Page{
 		units: widget.Table{Sort: -1, Columns: []widget.Column{
-			{Title: " ", W: 1}, {Title: "UNIT", W: 18, Min: 12, Max: 26}, {Title: "CLASS", W: 15, Leave: 1}, {Title: "PHASE", W: 11},
+			{Title: " ", W: 1}, {Title: "UNIT", W: 22, Min: 12, Max: 44}, {Title: "CLASS", W: 15, Leave: 1}, {Title: "PHASE", W: 11},
 			{Title: "HEALTH", W: 10, Leave: 2}, {Title: "USED BY", W: 7, Right: true, Leave: 4}, {Title: "SINCE", W: 5, Right: true, Leave: 3},
 			{Title: "MESSAGE", W: 30, Min: 20, Max: 120},
 		}},
@@ -51,7 +52,7 @@ func (p *Page) Scope() keys.Scope { return keys.Probes }
 
 // Update takes the units and measures how often programs ran since the last look.
 func (p *Page) Update(c *page.Context) {
-	p.rows = append(p.rows[:0], c.Snap.Units...)
+	p.sort(c)
 	p.units.N, p.programs.N = len(p.rows), len(c.Snap.Programs)
 	elapsed := c.Snap.At.Sub(p.prevAt)
 	if elapsed > 0 && elapsed < 500*time.Millisecond {
@@ -90,7 +91,9 @@ func (p *Page) Do(c *page.Context, a keys.Action) bool {
 			c.OpenEvents("unit:" + u.ID)
 		}
 	default:
-		return page.Scroll(&p.units, a)
+		done := page.Scroll(&p.units, a)
+		p.hold()
+		return done
 	}
 	return true
 }
@@ -108,7 +111,7 @@ func (p *Page) toggle(c *page.Context) {
 	switch {
 	case u == nil:
 	case u.Class != core.ClassInstrumentation:
-		c.Toast(page.Note, u.Title+" is not switched here: it comes from the configuration")
+		c.Toast(page.Note, title(c, u)+" is not switched here: "+elsewhere(u))
 	default:
 		page.ToggleGlobal(c, u.Kind)
 	}
@@ -119,7 +122,7 @@ func (p *Page) retry(c *page.Context) {
 	if u == nil {
 		return
 	}
-	c.Send(core.Intent{Op: core.IntentRetry, Unit: u.ID}, "trying "+u.Title+" again")
+	c.Send(core.Intent{Op: core.IntentRetry, Unit: u.ID}, "trying "+title(c, u)+" again")
 }
 
 // Draw shows the page.
@@ -173,11 +176,17 @@ func (p *Page) drawCost(c *page.Context, line canvas.Area) {
 	add("memory", format.Of(format.Bytes, float64(s.RSSBytes)), canvas.FG)
 	add("maps", format.Of(format.Bytes, float64(maps)), canvas.FG)
 	add("facts", format.Of(format.Count, float64(s.Events)), canvas.FG)
-	tok := canvas.OK
+	tok, lost := canvas.OK, format.Of(format.Count, float64(s.LostTotal))
 	if s.LostTotal > 0 {
 		tok = canvas.Crit
 	}
-	add("lost", format.Of(format.Count, float64(s.LostTotal)), tok)
+	if l := c.Losses; l != nil && s.LostTotal > 0 {
+		lost = l.Text(s.LostTotal, c.Snap.At)
+		if !l.Growing(c.Snap.At) {
+			tok = canvas.Warn
+		}
+	}
+	add("lost", lost, tok)
 	if !math.IsNaN(s.Completeness) {
 		add("understood", format.Of(format.Percent, s.Completeness)+"%", canvas.FG)
 	}
@@ -201,7 +210,7 @@ func (p *Page) drawUnit(c *page.Context, u *core.UnitRow, col int, cell canvas.A
 	case 0:
 		cell.Set(0, 0, sign, canvas.Fg(tok))
 	case 1:
-		cell.Fit(0, 0, cell.W, title(u), canvas.Style{})
+		cell.Fit(0, 0, cell.W, title(c, u), canvas.Style{})
 	case 2:
 		cell.Fit(0, 0, cell.W, string(u.Class), canvas.Fg(canvas.Muted))
 	case 3:
@@ -234,13 +243,6 @@ func drawUsers(c *page.Context, u *core.UnitRow, cell canvas.Area) {
 	}
 	var b [24]byte
 	page.Num(cell, format.Int(b[:0], u.Processes), canvas.Style{})
-}
-
-func title(u *core.UnitRow) string {
-	if u.Title != "" {
-		return u.Title
-	}
-	return u.ID
 }
 
 func (p *Page) drawProgram(g *core.Program, col int, cell canvas.Area) {
@@ -284,7 +286,11 @@ func (p *Page) drawProgram(g *core.Program, col int, cell canvas.Area) {
 // room in its line: the message, parts that do not work, the next try.
 func (p *Page) detail(c *page.Context) (lines []string) {
 	for _, stage := range page.SortedKeys(c.Snap.Self.Lost) {
-		lines = append(lines, fmt.Sprintf("lost at %s: %d", stage, c.Snap.Self.Lost[stage]))
+		lost := c.Losses
+		if lost == nil {
+			lost = &page.Losses{}
+		}
+		lines = append(lines, lost.Stage(stage, c.Snap.Self.Lost[stage], c.Snap.At))
 	}
 	u := p.current()
 	if u == nil {
@@ -292,7 +298,9 @@ func (p *Page) detail(c *page.Context) (lines []string) {
 	}
 	if u.Class == core.ClassDestination {
 		for _, d := range c.Snap.Push {
-			lines = append(lines, pushLine(c, d))
+			if d.Unit == u.ID || d.Unit == "" {
+				lines = append(lines, pushLine(c, d))
+			}
 		}
 	}
 	if u.Message != "" {
@@ -322,7 +330,7 @@ func pushLine(c *page.Context, d *core.PushRow) string {
 func (p *Page) drawDetail(c *page.Context, a canvas.Area, lines []string) {
 	name := "Losses"
 	if u := p.current(); u != nil {
-		name = title(u)
+		name = title(c, u)
 	}
 	in := widget.Panel(a, c.Boxed(), name, "", false)
 	y := 0
@@ -338,8 +346,12 @@ func (p *Page) drawDetail(c *page.Context, a canvas.Area, lines []string) {
 func (p *Page) Click(_ *page.Context, x, y int, _ bool) {
 	if row := p.units.RowAt(x, y); row >= 0 {
 		p.units.Cursor = row
+		p.hold()
 	}
 }
 
 // Wheel moves the cursor.
-func (p *Page) Wheel(_ *page.Context, n int) { p.units.Move(n) }
+func (p *Page) Wheel(_ *page.Context, n int) {
+	p.units.Move(n)
+	p.hold()
+}

@@ -124,6 +124,8 @@ func (p *Page) cell(c *page.Context, r *row, col int, cell canvas.Area) {
 		cell.Fit(0, 0, cell.W, page.Language(r.Runtime), canvas.Fg(canvas.Muted))
 	case colListen:
 		drawListens(cell, r.Listeners)
+	case colProto:
+		cell.Fit(0, 0, cell.W, c.Protocols(r.ProcKey), canvas.Fg(canvas.Muted))
 	case colRate:
 		page.Rate(cell, red.Rate, page.Watched(r.ProcessRow))
 	case colErr:

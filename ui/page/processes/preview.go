@@ -1,6 +1,7 @@
 package processes
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -27,7 +28,6 @@ func (p *Page) drawPreview(c *page.Context, a canvas.Area, r *core.ProcessRow) {
 	line("run", r.Cmdline)
 	line("exe", r.Exe)
 	line("", page.Where(r.Process))
-	line("", "")
 	red, side := page.RED(&r.Server, &r.Client)
 	if red.Count > 0 {
 		line(side, fmt.Sprintf("%s/s  %s%% errors  p50 %s  p90 %s  p99 %s  max %s",
@@ -35,6 +35,10 @@ func (p *Page) drawPreview(c *page.Context, a canvas.Area, r *core.ProcessRow) {
 			format.Of(format.Seconds, red.P90), format.Of(format.Seconds, red.P99), format.Of(format.Seconds, red.Max)))
 		line("routes", topRoutes(c.Snap, r.ProcKey))
 	}
+	if text, _ := page.CoverageText(&r.Coverage); text != "" {
+		line("seen", text)
+	}
+	line("sdk", r.Runtime.SDK)
 	line("cpu", fmt.Sprintf("%s  memory %s  threads %s  files %s", page.Percent(r.CPURatio),
 		format.Of(format.Bytes, float64(r.Usage.RSS)), level(r.Usage.Threads), level(r.Usage.FDs)))
 }
@@ -66,7 +70,8 @@ func topRoutes(s *core.Snapshot, k core.ProcKey) string {
 			if q.Role == core.RoleClient {
 				arrow = "→ " // a call of its own
 			}
-			parts = append(parts, fmt.Sprintf("%s %s%s %s/s", q.Method, arrow, q.Route, format.Of(format.Count, q.Rate)))
+			name := cmp.Or(page.Statement(q.Protocol, q.Method, q.Route), q.Peer)
+			parts = append(parts, fmt.Sprintf("%s %s%s %s/s", q.Method, arrow, name, format.Of(format.Count, q.Rate)))
 		}
 	}
 	return strings.Join(parts, "   ")

@@ -73,6 +73,8 @@ func sortKey(c *page.Context, r *core.ProcessRow, col int) (float64, string) {
 			return 0, page.Port(r.Listeners[0])
 		}
 		return 0, ""
+	case colProto:
+		return 0, c.Protocols(r.ProcKey)
 	case colErr:
 		return known(red.ErrRatio), ""
 	case colP50:
