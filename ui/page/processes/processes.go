@@ -78,7 +78,7 @@ func New() *Page {
 			colName:   {Title: "NAME", W: 18, Min: 15, Max: 36},
 			colLang:   {Title: "LANG", W: 11, Min: 9, Leave: 5},
 			colListen: {Title: "LISTENS", W: 9, Min: 7, Leave: 4, Max: 14},
-			colProto:  {Title: "PROTO", W: 19, Max: 24, Leave: 1},
+			colProto:  {Title: "PROTO", W: 26, Leave: 1},
 			colRate:   {Title: "RATE/s", W: 7, Right: true},
 			colErr:    {Title: "ERR%", W: 5, Right: true},
 			colP50:    {Title: "P50", W: 6, Right: true, Leave: 6},
