@@ -1,0 +1,116 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+// traffic is the part of the snapshot that tells who talks to whom.
+type traffic struct {
+	Requests []struct {
+		PID                                   int
+		Role, Protocol, Method, Code, Service string
+		Failed                                bool
+		Count                                 uint64
+	}
+	Edges []struct {
+		From, To, Protocol string
+		Count, Errors      uint64
+		P50                *float64 `json:"p50_seconds"`
+		Outside            bool
+	}
+	Exemplars []struct {
+		PID                    int
+		Protocol, Method, Code string
+		Failed                 bool
+	}
+	Services []struct {
+		Name     string
+		Coverage struct{ Exchanges, Parsed, Unknown, Bytes uint64 }
+	}
+}
+
+// A cache and its client, seen by the whole program: operations on both sides,
+// the edge between them, the errors one by one, and how much was understood.
+func TestADatabaseAndItsClient(t *testing.T) {
+	needRoot(t)
+	port := fmt.Sprint(freePort(t))
+	server := start(t, nil, "redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir())
+	until(t, 5*time.Second, "redis listens", func() bool {
+		c, err := net.Dial("tcp", "127.0.0.1:"+port)
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	})
+	snap := startSnapshot(t, time.Minute)
+	const each = 2000
+	client := exec.Command("redis-benchmark", "-p", port, "-q", "-c", "4", "-n", fmt.Sprint(each), "-t", "set,get")
+	if out, err := client.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	failing := exec.Command("redis-cli", "-p", port)
+	failing.Stdin = strings.NewReader(strings.Repeat("SET text x\r\nLPUSH text y\r\n", 5))
+	failing.Run()
+	time.Sleep(1500 * time.Millisecond)
+	l := snap.stop()
+	var got traffic
+	if err := json.Unmarshal([]byte(snap.stdout()), &got); err != nil {
+		t.Fatal(err)
+	}
+	counts := map[string]uint64{}
+	service := ""
+	for _, r := range got.Requests {
+		switch r.PID {
+		case server.Process.Pid:
+			service = r.Service
+		case client.Process.Pid:
+		default:
+			continue
+		}
+		if r.Protocol == "redis" {
+			counts[fmt.Sprint(r.Role, " ", r.Method, " ", r.Code)] += r.Count
+		}
+	}
+	if l.lost() == 0 {
+		for key, want := range map[string]uint64{"server SET ": each + 5, "server GET ": each, "client SET ": each, "client GET ": each, "server LPUSH WRONGTYPE": 5} {
+			if counts[key] != want {
+				t.Errorf("%s: %d, want %d", key, counts[key], want)
+			}
+		}
+	}
+	edges := uint64(0)
+	for _, e := range got.Edges {
+		if e.To == service && e.Protocol == "redis" && e.From == "redis-benchmark" {
+			edges += e.Count
+			if e.Outside || e.P50 == nil && e.Count > 0 && e.Errors > 0 {
+				t.Errorf("%+v", e)
+			}
+		}
+	}
+	if edges < 2*each*9/10 || edges > 2*each+10 {
+		t.Errorf("%d requests lead from redis-benchmark to %s", edges, service)
+	}
+	failed := 0
+	for _, x := range got.Exemplars {
+		if x.PID == server.Process.Pid && x.Failed && x.Method == "LPUSH" && x.Code == "WRONGTYPE" {
+			failed++
+		}
+	}
+	if failed != 5 {
+		t.Errorf("%d failures one by one, want 5", failed)
+	}
+	for _, s := range got.Services {
+		if c := s.Coverage; s.Name == service && (c.Parsed < 2*each || c.Unknown > 0 || c.Bytes == 0 || c.Exchanges < c.Parsed) {
+			t.Errorf("coverage %+v", c)
+		}
+	}
+	if t.Failed() {
+		t.Logf("counts %v, lost %v, edges %+v", counts, l.Self.Lost, got.Edges)
+	}
+}
