@@ -49,7 +49,7 @@ func TestVersions(t *testing.T) {
 }
 
 func greeting(version string) []byte {
-	body := append([]byte{10}, version+"\x00\x01\x00\x00\x00abcdefgh\x00"...)
+	body := append([]byte{10}, version+"\x00"+strings.Repeat("c", restOfGreeting)...)
 	return append([]byte{byte(len(body)), 0, 0, 0}, body...)
 }
 
@@ -62,6 +62,7 @@ func TestGreetings(t *testing.T) {
 	}
 	for name, in := range map[string][]byte{
 		"web": []byte("HTTP/1.1 400 Bad Request\r\n\r\n"), "long": {0xff, 0xff, 0xff, 0}, "other version": {12, 0, 0, 0, 9, 'x', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
+		"cut after it":    append([]byte{20, 0, 0, 0, 10}, "8.0.36\x00abcdefghijklm"[:19]...),
 		"endless version": append([]byte{200, 0, 0, 0, 10}, bytes.Repeat([]byte{'x'}, 199)...),
 	} {
 		if _, _, err := readGreeting(bytes.NewReader(in)); !errors.Is(err, errGreeting) {

@@ -24,8 +24,10 @@ import (
 
 const (
 	maxGreeting = 4 << 10
-	maxRound    = 16 << 20 // bytes of all answers of one round
-	maxRows     = 5000     // of one answer
+	// What follows the version: connection, two parts of a challenge, capabilities.
+	restOfGreeting = 44
+	maxRound       = 16 << 20 // bytes of all answers of one round
+	maxRows        = 5000     // of one answer
 )
 
 var errGreeting = errors.New("this is no greeting of MySQL's protocol")
@@ -91,8 +93,17 @@ func asText(v driver.Value) string {
 	return fmt.Sprint(v)
 }
 
+// guard makes an error of the driver's panics: it trusts lengths that a server
+// sends.
+func guard(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("an answer that breaks MySQL's protocol: %s", core.Clean(fmt.Sprint(p), core.MaxName))
+	}
+}
+
 // query runs one statement and calls f for each row.
-func (s *session) query(sql string, f func(row)) error {
+func (s *session) query(sql string, f func(row)) (err error) {
+	defer guard(&err)
 	s.busy.Store(true)
 	defer s.busy.Store(false)
 	s.raw.allow()
@@ -159,7 +170,7 @@ func (c *collector) connect(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.conn, err = connector.Connect(ctx); err != nil {
+	if s.conn, err = login(ctx, connector); err != nil {
 		if s.raw != nil {
 			s.raw.Close()
 		}
@@ -172,6 +183,11 @@ func (c *collector) connect(ctx context.Context) (*session, error) {
 	}
 	clear(c.refused)
 	return s, nil
+}
+
+func login(ctx context.Context, c driver.Connector) (conn driver.Conn, err error) {
+	defer guard(&err)
+	return c.Connect(ctx)
 }
 
 // silence keeps the driver from printing what it also returns.
@@ -208,9 +224,24 @@ func (c *collector) greet(ctx context.Context) (name string, b *bounded, err err
 	if err != nil {
 		return "", nil, err
 	}
+	b, _, err = greeted(ctx, raw)
+	return name, b, err
+}
+
+// greeted reads the greeting, which stays to be read again: the driver trusts
+// what it says. After an error the connection is closed.
+func greeted(ctx context.Context, raw net.Conn) (b *bounded, version string, err error) {
+	defer context.AfterFunc(ctx, func() { raw.Close() })()
 	b = &bounded{Conn: raw}
 	b.allow()
-	return name, b, nil
+	if b.prefix, version, err = readGreeting(b); err != nil {
+		raw.Close()
+		if cause := context.Cause(ctx); cause != nil {
+			err = cause
+		}
+		return nil, "", err
+	}
+	return b, version, nil
 }
 
 // greetOwner connects as the owner of the socket, whom MariaDB lets in. MySQL
@@ -228,26 +259,16 @@ func (c *collector) greetOwner(ctx context.Context, e kit.Endpoint) (string, *bo
 	if err != nil {
 		return "", nil, err
 	}
-	b := &bounded{Conn: raw}
-	b.allow()
-	defer context.AfterFunc(ctx, func() { raw.Close() })()
-	greeting, version, err := readGreeting(b)
-	if err != nil {
-		raw.Close()
+	b, version, err := greeted(ctx, raw)
+	if err != nil || strings.Contains(version, "MariaDB") || name == "root" {
+		return name, b, err
+	}
+	raw.Close()
+	if raw, err = c.dialAs(ctx, e, "root"); err != nil {
 		return "", nil, err
 	}
-	if !strings.Contains(version, "MariaDB") && name != "root" {
-		raw.Close()
-		raw, err := c.dialAs(ctx, e, "root")
-		if err != nil {
-			return "", nil, err
-		}
-		b := &bounded{Conn: raw}
-		b.allow()
-		return "root", b, nil
-	}
-	b.prefix = greeting
-	return name, b, nil
+	b, _, err = greeted(ctx, raw)
+	return "root", b, err
 }
 
 // dialAs connects as a user of this machine.
@@ -282,8 +303,8 @@ func readGreeting(r io.Reader) (packet []byte, version string, err error) {
 		said := packet[7:]
 		return nil, "", fmt.Errorf("the server answers: %s", core.Clean(string(said), core.MaxRoute))
 	}
-	text, _, ok := bytes.Cut(packet[5:], []byte{0})
-	if packet[4] != 10 || !ok || len(text) == 0 || len(text) > core.MaxName {
+	text, rest, ok := bytes.Cut(packet[5:], []byte{0})
+	if packet[4] != 10 || !ok || len(rest) < restOfGreeting || len(text) == 0 || len(text) > core.MaxName {
 		return nil, "", errGreeting
 	}
 	return packet, strings.TrimPrefix(string(text), "5.5.5-"), nil // what MariaDB says to old replicas
