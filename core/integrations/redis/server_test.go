@@ -53,10 +53,10 @@ func TestFiguresEqualThoseOfTheExporter(t *testing.T) {
 	servertest.Oracle{
 		Moving: map[string]float64{
 			// Each look is a connection and some commands itself.
-			"redis_connections_received_total": 2, "redis_commands_processed_total": 20, `redis_commands_total{cmd="info"}`: 2,
-			`redis_commands_total{cmd="config|get"}`: 2, `redis_commands_total{cmd="client|setname"}`: 2, `redis_commands_total{cmd="slowlog|`: 4,
-			`redis_commands_total{cmd="latency|`: 4, "redis_commands_duration_seconds_total": 0.01,
-			"redis_total_reads_processed": 20, "redis_total_writes_processed": 20, "redis_net_input_bytes_total": 2000, "redis_net_output_bytes_total": 60000,
+			"redis_connections_received_total": 10, "redis_commands_processed_total": 50, `redis_commands_total{cmd="info"}`: 10,
+			`redis_commands_total{cmd="config|get"}`: 10, `redis_commands_total{cmd="client|setname"}`: 10, `redis_commands_total{cmd="slowlog|`: 20,
+			`redis_commands_total{cmd="latency|`: 20, "redis_commands_duration_seconds_total": 0.05,
+			"redis_total_reads_processed": 50, "redis_total_writes_processed": 50, "redis_net_input_bytes_total": 5000, "redis_net_output_bytes_total": 200000,
 			"redis_connected_clients": 1, "redis_client_recent_max": 1 << 16, "redis_cpu_": 0.1, "redis_uptime_in_seconds": 2,
 			"redis_start_time_seconds": 2, "redis_memory_used": 1 << 20, "redis_mem_clients_normal": 1 << 17, "redis_mem_fragmentation": 1 << 22,
 			"redis_mem_fragmentation_ratio": 5, "redis_allocator_": 1 << 22, "redis_allocator_rss_ratio": 2, "redis_allocator_frag_ratio": 1,
