@@ -274,8 +274,6 @@ static __noinline int over(struct secret *at)
 	return 0;
 }
 
-/* OpenSSL */
-
 static __always_inline void speaks(__u32 tgid)
 {
 	__u32 none = 0, *number;
@@ -289,143 +287,8 @@ static __always_inline void speaks(__u32 tgid)
 		__sync_fetch_and_add(number, 1);
 }
 
-static __always_inline int begins(__u64 object, __u64 buffer, __u64 length, __u32 writes)
-{
-	__u64 thread = bpf_get_current_pid_tgid();
-	struct caller caller = { .who = thread, .tgid = thread >> 32, .writes = writes };
-	struct use use = { .object = object, .buffer = buffer, .length = length };
-
-	speaks(caller.tgid);
-	if (!(observed(caller.tgid, 0) & ON))
-		return 0;
-	use.start = bpf_ktime_get_ns();
-	bpf_map_update_elem(&uses, &caller, &use, BPF_ANY);
-	return 0;
-}
-
-// ends takes the result of a call: the length, or whether there is one behind a
-// pointer.
-static __always_inline int ends(__s64 result, __u32 writes, const bool behind)
-{
-	__u64 thread = bpf_get_current_pid_tgid();
-	struct caller caller = { .who = thread, .tgid = thread >> 32, .writes = writes };
-	struct use *use = bpf_map_lookup_elem(&uses, &caller);
-	struct secret at = { .tgid = caller.tgid };
-	struct chunk k = { .located = 1, .received = !writes };
-	struct ident *id;
-	__u64 n = result;
-
-	if (!use)
-		return 0;
-	at.object = use->object;
-	k.base = use->buffer;
-	// What was written may have been answered by now: it went when the call began.
-	k.now = writes ? use->start : bpf_ktime_get_ns();
-	if (behind && result == 1 && bpf_probe_read_user(&n, sizeof(n), (void *)use->length))
-		result = 0;
-	id = bpf_map_lookup_elem(&threads, &thread);
-	bpf_map_delete_elem(&uses, &caller);
-	if (result <= 0 || n > 1 << 30)
-		return 0;
-	k.n = n;
-	return pass(&at, &k, id, -1, ROLE_UNKNOWN);
-}
-
-static __always_inline int openssl_begins(struct pt_regs *ctx, __u32 writes, const bool behind)
-{
-	return begins(PT_REGS_PARM1(ctx), PT_REGS_PARM2(ctx), behind ? PT_REGS_PARM4(ctx) : 0, writes);
-}
-
-/* Go's crypto/tls: its own calling convention, and goroutines instead of threads. */
-
-#if defined(__TARGET_ARCH_x86)
-
-#define GO_ARG1(ctx) ((ctx)->ax)
-#define GO_ARG2(ctx) ((ctx)->bx)
-#define GO_ARG3(ctx) ((ctx)->cx)
-#define GO_G(ctx) ((ctx)->r14)
-
-// A probe on the jump that makes a function begin again with more stack: taken
-// when below or equal.
-#define AGAIN(ctx) ((ctx)->flags & 0x41)
-
-#elif defined(__TARGET_ARCH_arm64)
-
-#define GO_ARG1(ctx) (((struct user_pt_regs *)(ctx))->regs[0])
-#define GO_ARG2(ctx) (((struct user_pt_regs *)(ctx))->regs[1])
-#define GO_ARG3(ctx) (((struct user_pt_regs *)(ctx))->regs[2])
-#define GO_G(ctx) (((struct user_pt_regs *)(ctx))->regs[28])
-#define AGAIN(ctx) false
-
-#endif
-
-// go_socket reads the file descriptor of a tls.Conn over a net.TCPConn: its
-// first field is an interface, whose second word points to a pointer to a
-// net.netFD, which has it behind a mutex of two words.
-static __always_inline int go_socket(__u64 conn)
-{
-	__u64 tcp = 0, netfd = 0;
-	__s64 fd = -1;
-
-	if (bpf_probe_read_user(&tcp, sizeof(tcp), (void *)(conn + 8)) || bpf_probe_read_user(&netfd, sizeof(netfd), (void *)tcp))
-		return -1;
-	if (bpf_probe_read_user(&fd, sizeof(fd), (void *)(netfd + 16)) || fd < 0 || fd > 1 << 20)
-		return -1;
-	return fd;
-}
-
-// go_role reads isClient, which follows the interface.
-static __always_inline __u32 go_role(__u64 conn)
-{
-	__u8 client = 0;
-
-	if (bpf_probe_read_user(&client, sizeof(client), (void *)(conn + 16)) || client > 1)
-		return ROLE_UNKNOWN;
-	return client ? ROLE_CLIENT : ROLE_SERVER;
-}
-
-static __always_inline int go_pass(__u64 object, __u64 buffer, __u64 n, bool received)
-{
-	struct secret at = { .object = object, .tgid = bpf_get_current_pid_tgid() >> 32 };
-	struct chunk k = { .located = 1, .received = received, .base = buffer, .n = n };
-	struct conn *c = bpf_map_lookup_elem(&conns, &at);
-	int fd = -1;
-
-	if (!n || n > 1 << 30)
-		return 0;
-	k.now = bpf_ktime_get_ns();
-	if (!c) {
-		speaks(at.tgid);
-		fd = go_socket(object);
-	}
-	return pass(&at, &k, NULL, fd, c ? ROLE_UNKNOWN : go_role(object));
-}
-
-static __always_inline int go_read_begins(struct pt_regs *ctx)
-{
-	struct caller caller = { .who = GO_G(ctx), .tgid = bpf_get_current_pid_tgid() >> 32 };
-	struct use use = { .object = GO_ARG1(ctx), .buffer = GO_ARG2(ctx) };
-
-	if (!(observed(caller.tgid, 0) & ON))
-		return 0;
-	bpf_map_update_elem(&uses, &caller, &use, BPF_ANY);
-	return 0;
-}
-
-static __always_inline int go_read_ends(struct pt_regs *ctx)
-{
-	struct caller caller = { .who = GO_G(ctx), .tgid = bpf_get_current_pid_tgid() >> 32 };
-	struct use *use = bpf_map_lookup_elem(&uses, &caller), copy;
-	__s64 n = GO_ARG1(ctx);
-
-	if (!use)
-		return 0;
-	copy = *use;
-	bpf_map_delete_elem(&uses, &caller);
-	if (n <= 0)
-		return 0;
-	return go_pass(copy.object, copy.buffer, n, true);
-}
+#include "openssl.h"
+#include "gotls.h"
 
 /* the one program */
 
