@@ -19,8 +19,10 @@ const (
 	// outlier is how many times the median a request takes that is worth a line in
 	// the stream.
 	outlier = 2
-	// streamed is how many of each service get into the stream in a second.
-	streamed = 20
+	// streamedFailed and streamedSlow are how many of each service get into the
+	// stream in a second.
+	streamedFailed = 20
+	streamedSlow   = 10
 )
 
 // exemplars is the stream of single requests.
@@ -39,7 +41,7 @@ type notable struct {
 	failed       [keptFailed]*core.Exemplar
 	failures     uint64
 	second       int64
-	left         int // how many more may be streamed in this second
+	left         struct{ failed, slow int } // how many more may be streamed in this second
 	shown        []*core.Exemplar
 	changed      bool
 	typical      [3]time.Duration // median of the last window, by role; 0 unknown
@@ -54,7 +56,7 @@ func (s *state) notice(se *series, r *core.Request, at int64, timed bool) {
 		return
 	}
 	if sec := at / int64(time.Second); sec != n.second {
-		n.second, n.left = sec, streamed
+		n.second, n.left.failed, n.left.slow = sec, streamedFailed, streamedSlow
 	}
 	typical := n.typical[r.Role]
 	s.exemplars.seq++
@@ -71,13 +73,16 @@ func (s *state) notice(se *series, r *core.Request, at int64, timed bool) {
 		n.failures++
 	}
 	n.changed = true
-	if !r.Failed && r.Duration < outlier*typical {
-		s.exemplars.seq-- // nothing for the stream
-		x.Seq = 0
-		return
+	left := &n.left.failed
+	if !r.Failed {
+		if left = &n.left.slow; typical == 0 || r.Duration < outlier*typical {
+			s.exemplars.seq-- // nothing for the stream
+			x.Seq = 0
+			return
+		}
 	}
-	if n.left > 0 {
-		n.left--
+	if *left > 0 {
+		*left--
 		s.exemplars.ring[x.Seq%core.MaxExemplars] = x
 		s.exemplars.changed = true
 	}

@@ -58,7 +58,7 @@ func TestExemplarsAreBounded(t *testing.T) {
 			storm++
 		}
 	}
-	if storm != streamed || len(s.Exemplars) != streamed+1 || s.Exemplars[len(s.Exemplars)-1].Seq < streamed {
+	if storm != streamedFailed || len(s.Exemplars) != streamedFailed+1 || s.Exemplars[len(s.Exemplars)-1].Seq < streamedFailed {
 		t.Errorf("%d of %d are of the storm", storm, len(s.Exemplars))
 	}
 	if n := len(serviceOf(t, s, "storm").Exemplars); n > core.MaxServiceExemplars {
