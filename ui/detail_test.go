@@ -59,8 +59,8 @@ func TestProcessPageIsComplete(t *testing.T) {
 	d.keys("2", "down", "down", "down", "down", "enter")
 	d.sees("98.5% of 790k exchanges understood, 11.7k encr", "OpenTelemetry Go SDK is inside already", "on + SDK")
 	d.keys("h", "h")
-	d.sees("[Seen]", "778k of 790k exchanges, 98.5%", "Go program without symbols: crypto/tls not found", "17 of 240 connections",
-		"12 answers without their request", "2 times records of a connection were missing")
+	d.sees("[Seen]", "778k of 790k exchanges, 98.5%", "Go program without symbols: crypto/tls not found", "of 240 connections 17 were open",
+		"12 answers without a request", "2 times records of a connection were missing")
 	d.keys("h")
 	d.sees("[Connections]", "Its service checkout-api is called by", "web-frontend")
 	d.keys("down", "down", "down", "down", "enter")

@@ -143,3 +143,36 @@ func TestProtocolsOfProcesses(t *testing.T) {
 	d.typed("proto:pg")
 	d.sees("1 of 13", "checkout-api")
 }
+
+// The picture of who calls whom is of now; the list has all.
+func TestMapDrawsTheCallsOfNow(t *testing.T) {
+	s := sample()
+	s.Edges = append(s.Edges, &core.EdgeRow{From: "gone", To: "grave", Protocol: "http", Count: 7, Last: s.At.Add(-time.Hour)})
+	d := drive(t, s, 120, 36)
+	d.keys("3")
+	d.sees("5 edges, 1 at rest")
+	d.hides("grave")
+	d.keys("tab")
+	d.sees("grave")
+	s.Edges = s.Edges[len(s.Edges)-1:]
+	d = drive(t, s, 120, 36)
+	d.keys("3")
+	d.sees("grave") // a picture of what was is better than none
+}
+
+// Servers that ended stand below those that can be asked, and nobody is asked to
+// help with them.
+func TestServersThatEndedAreLast(t *testing.T) {
+	s := sample()
+	for _, r := range s.Integrations {
+		r.Procs = []core.ProcKey{{PID: 712, Birth: 71200}}
+		if r.Kind == "postgres" {
+			r.Procs = []core.ProcKey{{PID: 99, Birth: 1}}
+		}
+	}
+	d := drive(t, s, 120, 36)
+	d.sees("nginx could tell more")
+	d.hides("PostgreSQL")
+	d.keys("5")
+	d.order("● Redis", "◌ nginx", "† PostgreSQL")
+}

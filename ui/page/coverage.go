@@ -36,31 +36,34 @@ func CoverageLines(v *core.Coverage) (lines []Line) {
 	if all := v.BytesIn + v.BytesOut; all > 0 {
 		add("bytes", fmt.Sprintf("%s in, %s out; of %s it is known what they were", size(v.BytesIn), size(v.BytesOut), share(v.BytesParsed, all)), canvas.FG)
 	}
-	some := func(n uint64, key, text string, tok canvas.Token) {
-		if n > 0 {
-			add(key, amount(n)+" "+text, tok)
+	some := func(n uint64, key, one, many, text string, tok canvas.Token) {
+		switch {
+		case n == 1:
+			add(key, "1 "+one+text, tok)
+		case n > 0:
+			add(key, amount(n)+" "+many+text, tok)
 		}
 	}
 	because := ""
 	if v.Why != "" {
 		because = ": " + v.Why
 	}
-	some(v.Encrypted, "encrypted", "exchanges whose plain text cannot be had"+because, canvas.Warn)
+	some(v.Encrypted, "encrypted", "exchange", "exchanges", " whose plain text cannot be had"+because, canvas.Warn)
 	if v.Encrypted > 0 {
 		because = ""
 	}
-	some(v.Blind, "blind", "exchanges that cannot be read"+because, canvas.Warn)
-	some(v.Unknown, "unknown", "exchanges of a protocol that vitals does not know", canvas.Muted)
-	some(v.Unpaired, "unpaired", "answers without their request, or the reverse", canvas.Muted)
+	some(v.Blind, "blind", "exchange", "exchanges", " that cannot be read"+because, canvas.Warn)
+	some(v.Unknown, "unknown", "exchange", "exchanges", " of a protocol that vitals does not know", canvas.Muted)
+	some(v.Unpaired, "unpaired", "answer", "answers", " without a request, or the reverse", canvas.Muted)
 	if v.Connections > 0 {
-		text := fmt.Sprintf("%s of %s connections were open before vitals came", amount(v.Joined), amount(v.Connections))
+		text := fmt.Sprintf("of %s connections %s were open before vitals came", amount(v.Connections), amount(v.Joined))
 		if v.Joined > 0 {
 			text += ": what was asked on them before the first look is not known"
 		}
 		add("joined", text, canvas.Muted)
 	}
-	some(v.Gaps, "gaps", "times records of a connection were missing; it was picked up again after each", canvas.Warn)
-	some(v.Lost, "lost", "exchanges that the kernel counted and that never reached vitals", canvas.Crit)
+	some(v.Gaps, "gaps", "time", "times", " records of a connection were missing; it was picked up again after each", canvas.Warn)
+	some(v.Lost, "lost", "exchange", "exchanges", " that the kernel counted and that never reached vitals", canvas.Crit)
 	return lines
 }
 

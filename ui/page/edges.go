@@ -11,6 +11,31 @@ import (
 // resting is how long after its last request a call still counts as one of now.
 const resting = 30 * time.Second
 
+// Pairs adds up edges over protocols: who calls whom, in whatever language.
+func Pairs(edges []*core.EdgeRow) (out []*core.EdgeRow) {
+	index := map[[2]string]*core.EdgeRow{}
+	for _, e := range edges {
+		sum := index[[2]string{e.From, e.To}]
+		if sum == nil {
+			first := *e
+			index[[2]string{e.From, e.To}] = &first
+			out = append(out, &first)
+			continue
+		}
+		sum.Protocol += " " + e.Protocol
+		sum.Count += e.Count
+		sum.Errors += e.Errors
+		sum.Rate += e.Rate
+		if sum.P99 != sum.P99 || e.P99 > sum.P99 { // NaN is not equal to itself
+			sum.P99 = e.P99
+		}
+		if e.Last.After(sum.Last) {
+			sum.Last = e.Last
+		}
+	}
+	return out
+}
+
 // LiveEdges parts the calls of now from those that are over.
 func LiveEdges(c *Context) (live, past []*core.EdgeRow) {
 	for _, e := range c.Snap.Edges {

@@ -34,6 +34,16 @@ func IntegrationSign(r *core.IntegrationRow) (rune, canvas.Token) {
 	return '○', canvas.Off
 }
 
+// ServerGone reports whether all processes of an integration's server ended.
+func ServerGone(s *core.Snapshot, r *core.IntegrationRow) bool {
+	for _, k := range r.Procs {
+		if p := Process(s, k); p != nil && p.Alive {
+			return false
+		}
+	}
+	return len(r.Procs) > 0
+}
+
 // Integrate carries out what a key asks of an integration and reports whether it
 // was such a key.
 func Integrate(c *Context, r *core.IntegrationRow, a keys.Action) bool {
@@ -157,6 +167,11 @@ func needs(r *core.IntegrationRow) string {
 	return ""
 }
 
+// wanting reports whether only the user can help.
+func wanting(needs string) bool {
+	return needs == core.NeedsLogin || needs == core.NeedsConsent || needs == core.NeedsRights || needs == core.NeedsServer
+}
+
 // Wanting is a hint at servers that could tell more if somebody helped, until
 // the page of integrations was looked at; empty when there are none.
 func Wanting(c *Context) string {
@@ -165,7 +180,7 @@ func Wanting(c *Context) string {
 	}
 	var names []string
 	for _, r := range c.Snap.Integrations {
-		if (r.State == core.IntegrationSuggested || r.State == core.IntegrationFailed) && r.Needs != core.NeedsNothing && r.Needs != core.NeedsTime {
+		if (r.State == core.IntegrationSuggested || r.State == core.IntegrationFailed) && wanting(r.Needs) && !ServerGone(c.Snap, r) {
 			names = append(names, r.Title)
 		}
 	}

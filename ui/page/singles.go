@@ -221,6 +221,11 @@ func exemplarWhere(x *core.Exemplar) string {
 		return "no byte of an answer was seen"
 	}
 	rest := x.Duration - x.FirstByte
+	if rest <= 0 && x.Role == core.RoleClient {
+		return format.Of(format.Seconds, x.Duration.Seconds()) + " waiting for the answer, which came in one piece"
+	} else if rest <= 0 {
+		return format.Of(format.Seconds, x.Duration.Seconds()) + " until the answer, which went out in one piece"
+	}
 	text := "until the first byte of the answer %s (%s), then %s to the last"
 	if x.Role == core.RoleClient {
 		text = "%s (%s) waiting for the first byte of the answer, then %s to the last"

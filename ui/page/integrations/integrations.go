@@ -94,13 +94,21 @@ func (p *Page) Update(c *page.Context) {
 		}
 	}
 	slices.SortStableFunc(p.rows, func(a, b *core.IntegrationRow) int {
-		return cmp.Or(cmp.Compare(rank(a.State), rank(b.State)), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Instance, b.Instance))
+		return cmp.Or(cmp.Compare(gone(c, a), gone(c, b)), cmp.Compare(rank(a.State), rank(b.State)), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Instance, b.Instance))
 	})
 	p.table.N = len(p.rows)
 	if i := slices.IndexFunc(p.rows, func(r *core.IntegrationRow) bool { return r.ID == p.at }); i >= 0 {
 		p.table.Cursor = i
 	}
 	p.hold()
+}
+
+// gone is 1 for servers that ended: they stand below those that can be asked.
+func gone(c *page.Context, r *core.IntegrationRow) int {
+	if page.ServerGone(c.Snap, r) {
+		return 1
+	}
+	return 0
 }
 
 func rank(s core.IntegrationState) int {
@@ -169,13 +177,18 @@ func (p *Page) Draw(c *page.Context, a canvas.Area) {
 func draw(c *page.Context, r *core.IntegrationRow, col int, cell canvas.Area) {
 	var b [24]byte
 	sign, tok := page.IntegrationSign(r)
+	name := canvas.Style{}
+	if gone(c, r) > 0 {
+		sign, tok = page.StateEnded.Sign()
+		name = canvas.Fg(canvas.Faint)
+	}
 	switch col {
 	case colSign:
 		cell.Set(0, 0, sign, canvas.Fg(tok))
 	case colKind:
-		cell.Fit(0, 0, cell.W, cmp.Or(r.Title, r.Kind), canvas.Style{})
+		cell.Fit(0, 0, cell.W, cmp.Or(r.Title, r.Kind), name)
 	case colTarget:
-		cell.Fit(0, 0, cell.W, r.Instance, canvas.Style{})
+		cell.Fit(0, 0, cell.W, r.Instance, name)
 	case colState:
 		cell.Fit(0, 0, cell.W, string(r.State), canvas.Fg(tok))
 	case colService:

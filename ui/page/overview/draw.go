@@ -182,7 +182,7 @@ func (p *Page) drawEvents(c *page.Context, a canvas.Area) {
 
 // drawEdges lists the calls of now; those that are over fill what room is left.
 func (p *Page) drawEdges(c *page.Context, a canvas.Area) {
-	live, past := page.LiveEdges(c)
+	live, past := p.live, p.past
 	remark := format.Plural(len(live), "edge", "edges")
 	if len(past) > 0 {
 		remark += fmt.Sprintf(", %d at rest", len(past))

@@ -16,7 +16,9 @@ type Page struct {
 	rows     []*core.ProcessRow // busiest by CPU
 	events   widget.Table
 	focus    pane
-	busy     bool // there are requests to show
+	live     []*core.EdgeRow // calls of now, by pair
+	past     []*core.EdgeRow // those that are over
+	busy     bool            // there are requests to show
 }
 
 type pane uint8
@@ -62,6 +64,8 @@ func (p *Page) Update(c *page.Context) {
 	}
 	p.busiest.N = len(p.rows)
 	p.events.N = len(c.Events)
+	live, past := page.LiveEdges(c)
+	p.live, p.past = page.Pairs(live), page.Pairs(past)
 }
 
 func (p *Page) table() *widget.Table {

@@ -129,11 +129,14 @@ func (p *Page) retry(c *page.Context) {
 func (p *Page) Draw(c *page.Context, a canvas.Area) {
 	line, a := a.Top(1)
 	p.drawCost(c, line)
-	n := min(len(p.rows)+2, a.H/2)
+	frame, most := 2, a.H/2
 	if c.Boxed() {
-		n = min(len(p.rows)+3, a.H/2)
+		frame = 3
 	}
-	top, rest := a.Top(max(n, 4))
+	if p.programs.N == 0 {
+		most = a.H - 6 // there is nothing else to show
+	}
+	top, rest := a.Top(max(min(len(p.rows)+frame, most), 4))
 	in := widget.Panel(top, c.Boxed(), "Units", "", true)
 	if len(p.rows) == 0 {
 		in.Text(2, 1, "nothing is running yet", canvas.Fg(canvas.Muted))

@@ -44,7 +44,11 @@ func (p *Page) drawSlow(c *page.Context, a canvas.Area) {
 	if x != nil && a.H > 11 {
 		lines := page.WrapLines(page.ExemplarLines(c, x), a.W-2)
 		bottom, top := a.Bottom(min(len(lines)+2, a.H/2))
-		page.DrawLines(widget.Panel(bottom, c.Boxed(), "This one", "⏎ open its process", false), lines)
+		remark := ""
+		if x.Proc != p.about.Proc {
+			remark = "⏎ open its process"
+		}
+		page.DrawLines(widget.Panel(bottom, c.Boxed(), "This one", remark, false), lines)
 		a = top
 	}
 	in := widget.Panel(a, c.Boxed(), "Slow and failed, one by one", "", true)

@@ -184,6 +184,8 @@ func drawTrend(c *page.Context, cell canvas.Area, r *core.ProcessRow) {
 	case s == page.StateFailed || s == page.StatePartly:
 		_, tok := s.Sign()
 		cell.Fit(0, 0, cell.W, reason, canvas.Fg(tok))
+	case s == page.StateOff && !c.Snap.Self.Privileged && c.Snap.Self.Notice != "":
+		// the same for all, and told above the list
 	default:
 		cell.Fit(0, 0, cell.W, reason, canvas.Fg(canvas.Faint))
 	}

@@ -28,6 +28,7 @@ type Page struct {
 	graph  *graph
 	at     string // the node under the cursor
 	top    int
+	rest   int // edges over which nothing goes any more: not in the picture
 	hits   []canvas.Rect
 	list   bool // asked for
 	flat   bool // drawn as a list, asked for or for want of room
@@ -118,7 +119,14 @@ func (p *Page) Update(c *page.Context) {
 		return by
 	})
 	p.table.N = len(p.rows)
-	p.graph = plan(p.edges, p.known, maxColumns, maxNodes)
+	live, past := page.LiveEdges(c)
+	if p.rest = 0; len(live) > 0 {
+		p.rest = len(gather(past))
+	} else {
+		live = past // a picture of what was is better than none
+	}
+	shown := slices.DeleteFunc(gather(live), func(e *edge) bool { return !p.filter.Match(e) })
+	p.graph = plan(shown, p.known, maxColumns, maxNodes)
 }
 
 func compare(a, b *edge, col int) int {
@@ -223,11 +231,11 @@ func (p *Page) Draw(c *page.Context, a canvas.Area) {
 		return
 	}
 	p.flat = p.list || c.Size < page.Normal || len(p.graph.columns) > 1 && (a.W-4-minBox)/(len(p.graph.columns)-1) < minBox+minGutter
-	if p.flat {
+	n := p.selected()
+	if p.flat = p.flat || n == nil; p.flat {
 		p.drawList(c, a)
 		return
 	}
-	n := p.selected()
 	lines := n.calls(p.edges)
 	bottom, top := a.Bottom(min(len(lines)+2, max(a.H/4, 4)))
 	in := widget.Panel(top, c.Boxed(), "Who calls whom", p.remark(), true)
@@ -257,7 +265,10 @@ func (p *Page) nothing(c *page.Context) string {
 }
 
 func (p *Page) remark() string {
-	text := fmt.Sprintf("%s, %s", format.Plural(len(p.graph.nodes), "node", "nodes"), format.Plural(len(p.edges), "edge", "edges"))
+	text := fmt.Sprintf("%s, %s", format.Plural(len(p.graph.nodes), "node", "nodes"), format.Plural(len(p.graph.edges), "edge", "edges"))
+	if p.rest > 0 {
+		text += fmt.Sprintf(", %d at rest", p.rest)
+	}
 	if p.graph.more > 0 {
 		text += fmt.Sprintf(", %d more in the list", p.graph.more)
 	}
