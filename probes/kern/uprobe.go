@@ -74,13 +74,20 @@ func (a *Attachment) Uprobes(file string, probes []Uprobe) (io.Closer, error) {
 		a.trackOnce(probes[0].Prog, "uprobe")
 		probes = probes[n:]
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.closed {
+	if !a.hold(held) {
 		return nil, errors.Join(errDetached(a.unit), held.Close())
 	}
-	a.hooks = append(a.hooks, held)
 	return held, nil
+}
+
+// hold makes h a hook of the attachment, false when that is closed.
+func (a *Attachment) hold(h *holder) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.closed {
+		a.hooks = append(a.hooks, h)
+	}
+	return !a.closed
 }
 
 // attachUprobes attaches probes of one program, several at once only when multi.

@@ -1,0 +1,29 @@
+package kern
+
+import (
+	"context"
+	"testing"
+	"time"
+)
+
+// A file may be looked at while its unit is detached: what comes too late is let
+// go of, and whoever looks goes on.
+func TestUprobesAfterDetach(t *testing.T) {
+	a := NewAttachment("instrumentation/late", &Env{})
+	if err := a.Close(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := a.Uprobes("/proc/self/exe", nil)
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		if err == nil {
+			t.Error("a detached attachment took probes")
+		}
+	case <-time.After(5 * time.Second):
+		t.Fatal("it waits for itself")
+	}
+}
