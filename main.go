@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	stdlog "log"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -45,6 +47,8 @@ func main() {
 	// The live heap is a few MiB: collecting at half again of it, not at double,
 	// keeps the resident size down for a little CPU.
 	debug.SetGCPercent(50)
+	// Libraries that write to the standard log would write onto the screen.
+	stdlog.SetOutput(io.Discard)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	code := cli.Run(ctx, os.Args[1:], actions(), os.Stdout, os.Stderr)
 	stop()

@@ -95,6 +95,7 @@ func newProgram(s settings) (*program, error) {
 	p.probes = probes.New(probes.Env{
 		Sink: p.engine, Processes: func(e []core.ProcessEvent) { p.discover.Feed(e) },
 		Tick: s.tick(), RequestsRing: int(s.Limits.RequestsRing), Log: s.log,
+		Floor: os.Getenv("VITALS_FLOOR") == "1",
 	})
 	p.engine.Kinds(kinds(p.probes.Specs()))
 	p.integrate(s)
