@@ -9,7 +9,7 @@ import (
 )
 
 // resting is how long after its last request a call still counts as one of now.
-const resting = 30 * time.Second
+const resting = 10 * time.Second
 
 // Pairs adds up edges over protocols: who calls whom, in whatever language.
 func Pairs(edges []*core.EdgeRow) (out []*core.EdgeRow) {

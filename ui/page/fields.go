@@ -73,7 +73,7 @@ func Port(l core.Listener) string {
 func Worst(s *core.Snapshot) *core.ServiceRow {
 	var worst *core.ServiceRow
 	for _, r := range s.Services {
-		if r.Message == "" || len(r.PIDs) == 0 || r.Health != core.HealthDegraded && r.Health != core.HealthFatal && r.Health != core.HealthPermanent {
+		if r.Message == "" || Over(r) || r.Health != core.HealthDegraded && r.Health != core.HealthFatal && r.Health != core.HealthPermanent {
 			continue
 		}
 		if worst == nil || r.Server.Rate+r.Client.Rate > worst.Server.Rate+worst.Client.Rate {

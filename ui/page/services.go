@@ -109,13 +109,18 @@ func hurts(a, b *core.ServiceRow) int {
 		cmp.Compare(a.Name, b.Name))
 }
 
-// over is 1 for services of which no process lives any more.
+// over is 1 for services that are no more.
 func over(s *core.ServiceRow) int {
-	if len(s.PIDs) == 0 {
+	if Over(s) {
 		return 1
 	}
 	return 0
 }
+
+// Over reports whether a service is no more: no process of it lives, and none
+// spoke in the last seconds. Of a program that is started for every request
+// there is often none at the moment.
+func Over(s *core.ServiceRow) bool { return len(s.PIDs) == 0 && s.Server.Rate+s.Client.Rate == 0 }
 
 func busy(r *core.RED) float64 {
 	if r.Rate <= 0 {
@@ -175,8 +180,8 @@ func (t *Services) Draw(a canvas.Area) {
 
 func drawService(s *core.ServiceRow, col int, c canvas.Area) {
 	red, _ := RED(&s.Server, &s.Client)
-	known, name := s.On, canvas.Style{}
-	if over(s) > 0 {
+	known, name := s.On || red.Rate > 0, canvas.Style{}
+	if Over(s) {
 		name = canvas.Fg(canvas.Faint)
 	}
 	switch col {

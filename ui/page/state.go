@@ -120,13 +120,13 @@ func PhaseState(p core.Phase, h core.Health) State {
 // ServiceSign is a service's glyph by its health and whether it is watched.
 func ServiceSign(s *core.ServiceRow) (rune, canvas.Token) {
 	switch {
-	case len(s.PIDs) == 0:
+	case Over(s):
 		return StateEnded.Sign()
 	case s.Health == core.HealthFatal || s.Health == core.HealthPermanent:
 		return '✖', canvas.Crit
 	case s.Health == core.HealthDegraded || s.Health == core.HealthRecovering:
 		return '▲', canvas.Warn
-	case !s.On:
+	case !s.On && len(s.PIDs) > 0:
 		return '○', canvas.Off
 	}
 	return '●', canvas.OK

@@ -168,14 +168,14 @@ func (p *Page) drawMain(c *page.Context, a canvas.Area) {
 
 func (p *Page) drawEvents(c *page.Context, a canvas.Area) {
 	focus := p.focus == eventPane
-	in := widget.Panel(a, c.Boxed(), "Events", format.Plural(len(c.Events), "event", "events"), focus)
-	if len(c.Events) == 0 {
+	in := widget.Panel(a, c.Boxed(), "Events", p.hidden(c), focus)
+	if len(p.recent) == 0 {
 		in.Text(1, 0, "nothing has happened yet", canvas.Fg(canvas.Faint))
 		return
 	}
 	p.events.Quiet = !focus
 	p.events.Lines(in, func(row int, line canvas.Area) {
-		page.EventLine(line, &c.Events[len(c.Events)-1-row], false)
+		page.EventLine(line, p.recent[row], false)
 	})
 	c.At(p.events.CursorAt())
 }
@@ -199,6 +199,14 @@ func (p *Page) drawEdges(c *page.Context, a canvas.Area) {
 	for y, e := range page.LastEdges(past, min(in.H-len(top), 3)) {
 		drawEdge(c, in, len(top)+y, e, true)
 	}
+}
+
+// hidden says how many events are shown, and of how many.
+func (p *Page) hidden(c *page.Context) string {
+	if n := len(c.Events); len(p.recent) < n {
+		return fmt.Sprintf("%d of %d events", len(p.recent), n)
+	}
+	return format.Plural(len(p.recent), "event", "events")
 }
 
 func drawEdge(c *page.Context, in canvas.Area, y int, e *core.EdgeRow, past bool) {

@@ -15,6 +15,7 @@ type Page struct {
 	busiest  widget.Table
 	rows     []*core.ProcessRow // busiest by CPU
 	events   widget.Table
+	recent   []*core.Event // those of events that are shown, the newest first
 	focus    pane
 	live     []*core.EdgeRow // calls of now, by pair
 	past     []*core.EdgeRow // those that are over
@@ -63,7 +64,8 @@ func (p *Page) Update(c *page.Context) {
 		p.rows = page.Busiest(p.rows, c.Snap, busiestRows)
 	}
 	p.busiest.N = len(p.rows)
-	p.events.N = len(c.Events)
+	p.recent = recent(p.recent[:0], c.Events, c.Snap.At)
+	p.events.N = len(p.recent)
 	live, past := page.LiveEdges(c)
 	p.live, p.past = page.Pairs(live), page.Pairs(past)
 }
@@ -96,7 +98,7 @@ func (p *Page) Do(c *page.Context, a keys.Action) bool {
 func (p *Page) open(c *page.Context) {
 	switch {
 	case p.focus == eventPane:
-		if e := p.event(c); e != nil && e.Proc.PID != 0 && page.Process(c.Snap, e.Proc) != nil {
+		if e := p.event(); e != nil && e.Proc.PID != 0 && page.Process(c.Snap, e.Proc) != nil {
 			c.Open(page.Subject{Proc: e.Proc})
 		} else {
 			c.OpenEvents("")
@@ -111,9 +113,9 @@ func (p *Page) open(c *page.Context) {
 }
 
 // event is the event under the cursor; the newest is the first row.
-func (p *Page) event(c *page.Context) *core.Event {
-	if i := len(c.Events) - 1 - p.events.Cursor; i >= 0 && i < len(c.Events) {
-		return &c.Events[i]
+func (p *Page) event() *core.Event {
+	if i := p.events.Cursor; i < len(p.recent) {
+		return p.recent[i]
 	}
 	return nil
 }
@@ -121,7 +123,7 @@ func (p *Page) event(c *page.Context) *core.Event {
 func (p *Page) copy(c *page.Context) {
 	switch {
 	case p.focus == eventPane:
-		if e := p.event(c); e != nil {
+		if e := p.event(); e != nil {
 			c.Copy("the event", e.At.Format("2006-01-02T15:04:05.000Z07:00")+" "+page.EventWho(e)+" "+page.EventText(e))
 		}
 	case p.busy:
