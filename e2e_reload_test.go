@@ -23,7 +23,7 @@ func TestReload(t *testing.T) {
 	gw := startGateway(t, freePort(t))
 	base := "push: {url: " + gw.url + ", interval: 1s}\n"
 	write(base + "instrumentation: {requests: off}\n")
-	p := start(t, nil, binary(t, "vitals"), "--config", file, "--push", gw.url, "--instance", "reload")
+	p := start(t, nil, binary(t, "vitals"), "--headless", "--config", file, "--instance", "reload")
 	told := func(limit time.Duration, want ...string) {
 		t.Helper()
 		until(t, limit, strings.Join(want, ", "), func() bool {
@@ -50,8 +50,15 @@ func TestReload(t *testing.T) {
 	write(base + "instrumentation: {requests: maybe}\n")
 	told(10*time.Second, "not read again", file+":2")
 
+	twice := "{url: " + gw.url + ", name: %s}"
+	write("push: [" + strings.ReplaceAll(twice+", "+twice, "%s", "same") + "]\nintegrations: {host: {}}\n")
+	told(10*time.Second, "not read again", "push destinations 1 and 2")
+
 	write(base)
 	told(10*time.Second, "was read again", "instrumentation")
+	if strings.Contains(p.stderr(), "unit=integration/host") {
+		t.Errorf("a configuration that was refused was applied in part:\n%s", p.stderr())
+	}
 	p.Process.Signal(syscall.SIGHUP)
 	told(10*time.Second, "was read again", "nothing changed")
 	if strings.Contains(p.stderr(), "removed") {

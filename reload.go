@@ -51,15 +51,18 @@ func (p *program) readAgain() (says string, err error) {
 	options := *now.Options
 	options.Loaded = next
 	now.Options = &options
-	asked := p.servers.Apply(servers(now))
-	specs, err := p.units(now)
-	if err != nil {
+	if _, err := p.units(now); err != nil { // before anything changes
 		return "", err
 	}
 	if err := p.discover.Select(selection(next.Config)); err != nil {
 		return "", err
 	}
 	if _, err := p.supervisor.Prefer(next.Choices()); err != nil {
+		return "", err
+	}
+	asked := p.servers.Apply(servers(now))
+	specs, err := p.units(now)
+	if err != nil {
 		return "", err
 	}
 	results := p.supervisor.Apply(specs)
