@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"vitals/core"
 	"vitals/core/diagnose"
@@ -30,17 +31,16 @@ func (s *Server) health(w http.ResponseWriter, r *http.Request) error {
 		units = s.board.All(r.Context(), q)
 	}
 	for _, name := range ids {
-		before := len(units)
-		for _, row := range now.Units {
-			if row.ID != name && row.Kind != name {
-				continue
-			}
-			if h, err := s.board.Check(r.Context(), row.ID, q); err == nil {
-				units = append(units, h)
-			}
-		}
-		if len(units) == before {
+		if !slices.ContainsFunc(now.Units, func(row *core.UnitRow) bool { return row.ID == name || row.Kind == name }) {
 			return s.unknown(w, r, fmt.Errorf("%s: %w", core.Clean(name, core.MaxName), diagnose.ErrNoUnit))
+		}
+	}
+	for _, row := range now.Units { // each once, however often it is asked for
+		if !slices.Contains(ids, row.ID) && !slices.Contains(ids, row.Kind) {
+			continue
+		}
+		if h, err := s.board.Check(r.Context(), row.ID, q); err == nil {
+			units = append(units, h)
 		}
 	}
 	sum := diagnose.Summarise(units)

@@ -126,3 +126,13 @@ func TestReadyFollowsWhatIsWanted(t *testing.T) {
 		t.Errorf("%d", w.Code)
 	}
 }
+
+func TestHealthTellsAUnitOnce(t *testing.T) {
+	l := newLab()
+	id := l.add("test", "one", &unit{})
+	l.add("test", "two", &unit{})
+	w := get(t, l.server(t), "/health?unit=test&unit=test&unit="+id)
+	if n := strings.Count(w.Body.String(), `"unit":`); w.Code != 200 || n != 2 {
+		t.Errorf("%d: %d units, want 2: %s", w.Code, n, w.Body)
+	}
+}
