@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"regexp"
 	"sync/atomic"
 	"time"
 
@@ -41,6 +42,9 @@ type Config struct {
 
 	Limits Limits
 }
+
+// streams is how many requests one connection of HTTP/2 has at one time.
+const streams = 8
 
 // MaxAge is how old a snapshot may be when it is scraped, if a fresh one can be
 // had.
@@ -105,10 +109,12 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// CheckWebConfig says what is wrong with a file of TLS and users; "" is fine.
+// CheckWebConfig says what is wrong with a file of TLS and users; "" is fine. The
+// parser quotes values, which may be passwords: they are left out.
 func CheckWebConfig(file string) error {
 	if err := web.Validate(file); err != nil {
-		return &core.Remedied{Err: fmt.Errorf("web configuration %s: %w", core.Clean(file, core.MaxCmdline), err), Permanent: true,
+		text := regexp.MustCompile("`[^`]*`").ReplaceAllString(err.Error(), "a value")
+		return &core.Remedied{Err: fmt.Errorf("web configuration %s: %s", core.Clean(file, core.MaxCmdline), core.Clean(text, core.MaxCmdline)), Permanent: true,
 			Remedy: "its form is that of Prometheus' exporters: tls_server_config, http_server_config, basic_auth_users"}
 	}
 	return nil
@@ -137,6 +143,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		ErrorLog:    slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),
 		ConnState:   busy.note,
 		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
+		HTTP2:       &http.HTTP2Config{MaxConcurrentStreams: streams}, // of 250 each would hold a page
 	}
 	served := make(chan error, 1)
 	systemd := false

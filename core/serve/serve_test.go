@@ -377,9 +377,9 @@ basic_auth_users: {alice: "$2y$04$.NIGBSKl9osZ8hHa0VNfzOvAU1i6EtkR0djdTHiFUO4h2N
 
 func TestWrongWebConfigurationIsAnErrorAtStart(t *testing.T) {
 	for name, text := range map[string]string{"unknown key": "tls: 1\n", "no certificate": "tls_server_config: {cert_file: none.pem, key_file: none.pem}\n",
-		"no hash": "basic_auth_users: {alice: test}\n"} {
+		"no hash": "basic_auth_users: {alice: test}\n", "no user": "basic_auth_users: hunter2\n"} {
 		file, _ := webConfig(t, text)
-		if _, err := New(Config{Source: newLab(), WebConfig: file}); err == nil || !strings.Contains(err.Error(), file) {
+		if _, err := New(Config{Source: newLab(), WebConfig: file}); err == nil || !strings.Contains(err.Error(), file) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
