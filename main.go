@@ -152,6 +152,8 @@ func headless(ctx context.Context, r *cli.Options) error {
 			return err
 		}
 	}
+	ctx, p.fail = context.WithCancelCause(ctx) // who pushes what a dead part left behind tells lies
+	defer p.fail(nil)
 	p.start(ctx)
 	running, stop := started.until(ctx)
 	defer stop()

@@ -308,7 +308,9 @@ func (p *phases) set(u core.UnitRow) {
 	if p.by == nil {
 		p.by = map[string]core.UnitRow{}
 	}
-	p.by[u.ID] = u
+	if p.by[u.ID] = u; u.Phase == core.PhaseGone {
+		delete(p.by, u.ID)
+	}
 }
 
 func (p *phases) running(kind string) bool {
