@@ -143,9 +143,10 @@ func (s *state) processExeced(p *process) {
 
 func (s *state) processEnded(p *process) {
 	s.tellFork(p)
-	s.processEvent(p, core.EventExit, p.ended, func() string {
-		return exitWords(p.exit) + ", " + command(p.info)
-	})
+	if s.events.admit(s, core.EventExit) {
+		s.event(core.Event{At: p.ended, Kind: core.EventExit, Proc: p.ProcKey, Service: p.info.Service,
+			Reason: exitWords(p.exit) + ", " + command(p.info), Error: badEnd(p.exit)})
+	}
 }
 
 func parentWords(p, parent *process) string {
@@ -174,6 +175,19 @@ func command(p *core.Process) string {
 }
 
 // exitWords says how a process ended, with the code that a shell would show.
+// badEnd is what was wrong with an end, empty when nothing was: signals that ask
+// a process to end, and exit codes, which mean anything, are not wrong.
+func badEnd(x core.Exit) string {
+	switch unix.Signal(x.Signal) {
+	case 0, unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGPIPE, unix.SIGQUIT, unix.SIGALRM:
+		return ""
+	}
+	if name := unix.SignalName(unix.Signal(x.Signal)); name != "" {
+		return "killed by " + name
+	}
+	return fmt.Sprintf("killed by signal %d", x.Signal)
+}
+
 func exitWords(x core.Exit) string {
 	if !x.Known {
 		return "exit, how is not known"
