@@ -193,10 +193,7 @@ func (a *app) drawTabs(line canvas.Area) {
 		}
 		end := line.Text(x, 0, name, st)
 		if i == a.at {
-			for _, d := range a.detail {
-				end = line.Text(end, 0, " › ", canvas.Fg(canvas.Faint))
-				end = line.Fit(end, 0, max(line.W/5, 12), d.Title(), canvas.Strong(canvas.FG))
-			}
+			end = a.drawTrail(line, end)
 			end = line.Text(end, 0, "]", st)
 		}
 		a.tabs = append(a.tabs, canvas.Rect{X: line.X + x, Y: line.Y, W: end - x, H: 1})
@@ -206,6 +203,20 @@ func (a *app) drawTabs(line canvas.Area) {
 	if n := canvas.Width(text); x+n+2 < line.W {
 		line.Text(line.W-n-1, 0, text, st)
 	}
+}
+
+// drawTrail writes how one came to the page that is shown: the way before it is
+// told in dots, since it would push the other tabs off the screen.
+func (a *app) drawTrail(line canvas.Area, x int) int {
+	n := len(a.detail)
+	if n == 0 {
+		return x
+	}
+	if n > 1 {
+		x = line.Text(x, 0, " › …", canvas.Fg(canvas.Faint))
+	}
+	x = line.Text(x, 0, " › ", canvas.Fg(canvas.Faint))
+	return line.Fit(x, 0, max(line.W/5, 12), a.detail[n-1].Title(), canvas.Strong(canvas.FG))
 }
 
 // tabWidth is how many letters of the other pages' titles fit.

@@ -163,6 +163,10 @@ func (a *app) Choice(k core.ToggleKey) (core.Choice, bool) {
 func (a *app) Open(s page.Subject) {
 	a.detail = append(a.detail, open(s))
 	a.show()
+	if n := len(a.detail); n > 2 && a.detail[n-1].Title() == a.detail[n-3].Title() {
+		a.detail = a.detail[:n-2] // there and back again: one came from there
+		a.show()
+	}
 }
 
 // OpenEvents shows the events that pass a filter.

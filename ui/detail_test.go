@@ -109,3 +109,16 @@ func TestInsideAndOutsideBesideEachOther(t *testing.T) {
 	d.keys("enter", "I")
 	d.sees("no integration asks this one")
 }
+
+// Going to and fro between a server's two pages does not pile them up.
+func TestThereAndBackAgainIsOneWay(t *testing.T) {
+	d := drive(t, sample(), 120, 36)
+	d.keys("2", "tab", "/")
+	d.typed("redis")
+	d.keys("enter", "enter", "I", "enter", "I", "enter")
+	if n := len(d.a.detail); n != 1 {
+		t.Errorf("%d pages are piled up", n)
+	}
+	d.keys("I")
+	d.sees("› … › Redis 127.0.0.1:6379", "8 Metrics")
+}

@@ -177,12 +177,13 @@ func (p *Page) drawFigures(c *page.Context, a canvas.Area) {
 }
 
 func drawFigure(a canvas.Area, f *core.IntegrationFigure) {
-	x := a.Text(1, 0, f.Title, canvas.Fg(canvas.Muted)) + 1
-	tok := canvas.FG
+	value, tok := page.Figure(f), canvas.FG
 	if math.IsNaN(f.V) {
 		tok = canvas.Faint
 	}
-	a.Fit(max(x, min(16, a.W/2)), 0, a.W-x, page.Figure(f), canvas.Strong(tok))
+	w := canvas.Width(value)
+	a.Fit(1, 0, a.W-w-3, f.Title, canvas.Fg(canvas.Muted))
+	a.Text(a.W-w-1, 0, value, canvas.Strong(tok))
 	if f.Chart && f.Trend != nil && a.H > 2 {
 		widget.Dots(a.Sub(1, 1, a.W-3, a.H-2), f.Trend.Points, widget.Top(f.Trend.Points, 1e-9), canvas.Fg(canvas.Graph1))
 	}
