@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"sync"
 
 	"github.com/cilium/ebpf"
@@ -50,13 +52,14 @@ func hasMulti() bool {
 }
 
 // Uprobes attaches probes to a file, for every process that has it mapped, now
-// or later. It is all or nothing. They are detached when the result is closed,
+// or later. The file is the open one, whatever its path leads to by now; name is
+// for errors. It is all or nothing. They are detached when the result is closed,
 // at the latest with the attachment. It takes from one to some hundred
 // milliseconds.
-func (a *Attachment) Uprobes(file string, probes []Uprobe) (io.Closer, error) {
-	exe, err := link.OpenExecutable(file)
+func (a *Attachment) Uprobes(file *os.File, name string, probes []Uprobe) (io.Closer, error) {
+	exe, err := link.OpenExecutable("/proc/self/fd/" + strconv.Itoa(int(file.Fd())))
 	if err != nil {
-		return nil, fmt.Errorf("probe %s: %w", file, err)
+		return nil, fmt.Errorf("probe %s: %w", name, err)
 	}
 	multi := hasMulti()
 	held := &holder{of: a}
@@ -67,8 +70,8 @@ func (a *Attachment) Uprobes(file string, probes []Uprobe) (io.Closer, error) {
 		}
 		l, err := attachUprobes(exe, probes[:n], multi)
 		if err != nil {
-			err = fmt.Errorf("attach %s in %s: %w", probes[0].Name, file, err)
-			return nil, Explain("probe "+filepath.Base(file), errors.Join(err, held.Close()))
+			err = fmt.Errorf("attach %s in %s: %w", probes[0].Name, name, err)
+			return nil, Explain("probe "+filepath.Base(name), errors.Join(err, held.Close()))
 		}
 		held.links = append(held.links, l)
 		a.trackOnce(probes[0].Prog, "uprobe")

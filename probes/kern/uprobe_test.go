@@ -2,6 +2,7 @@ package kern
 
 import (
 	"context"
+	"os"
 	"testing"
 	"time"
 )
@@ -13,9 +14,14 @@ func TestUprobesAfterDetach(t *testing.T) {
 	if err := a.Close(context.Background()); err != nil {
 		t.Fatal(err)
 	}
+	self, err := os.Open("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer self.Close()
 	done := make(chan error, 1)
 	go func() {
-		_, err := a.Uprobes("/proc/self/exe", nil)
+		_, err := a.Uprobes(self, "self", nil)
 		done <- err
 	}()
 	select {

@@ -165,16 +165,18 @@ func (s *secrets) count() (n int) {
 
 // probe1 attaches the probes of one file, if it is still the one that was planned.
 func (s *secrets) probe1(att *kern.Attachment, t *tls.Target) (closer, error) {
-	if !t.Same() {
-		return nil, fmt.Errorf("%s: it was replaced while it was looked at", t.Path)
+	file, err := t.File()
+	if err != nil {
+		return nil, err
 	}
+	defer file.Close()
 	var probes []kern.Uprobe
 	for i := range t.Probes {
 		p := &t.Probes[i]
 		probes = append(probes, kern.Uprobe{Prog: s.objs.Place, Name: p.Function, Offset: p.Offset, Return: p.Return, Cookie: cookie(p)})
 	}
 	slices.SortStableFunc(probes, func(a, b kern.Uprobe) int { return cmp.Compare(order(a.Return), order(b.Return)) })
-	return att.Uprobes(t.Open, probes)
+	return att.Uprobes(file, t.Path, probes)
 }
 
 func order(last bool) int {

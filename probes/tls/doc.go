@@ -49,11 +49,22 @@ type Target struct {
 	Without []error
 }
 
-// Same reports whether the file is still the one that was looked at. Probes must
-// not be attached to another one.
-func (t *Target) Same() bool {
-	id, err := Identify(t.Open)
-	return err == nil && id == t.Identity
+// File opens the file if it is still the one that was looked at. Probes must not
+// be attached to another one, and so not by its path.
+func (t *Target) File() (*os.File, error) {
+	f, err := openPlain(t.Open)
+	if err != nil {
+		return nil, err
+	}
+	st, err := f.Stat()
+	if err == nil && identityOf(st) != t.Identity {
+		err = errors.New("it was replaced while it was looked at")
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("%s: %w", t.Path, err)
+	}
+	return f, nil
 }
 
 // Identity says which file it is, whatever its path: a file that was replaced is

@@ -7,7 +7,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // Limits of what is read of a file that somebody else wrote.
@@ -26,7 +29,7 @@ type image struct {
 
 // openImage opens a file and checks that it is one that can be probed.
 func openImage(path string) (*image, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
+	f, err := openPlain(path)
 	if err != nil {
 		return nil, err
 	}
@@ -38,13 +41,28 @@ func openImage(path string) (*image, error) {
 	return img, nil
 }
 
+// openPlain opens a file that a process names if it is a regular one. What else
+// may stand there is not even opened: that alone makes some devices act.
+func openPlain(path string) (*os.File, error) {
+	at, err := os.OpenFile(path, unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer at.Close()
+	st, err := at.Stat()
+	if err == nil && !st.Mode().IsRegular() {
+		err = errors.New("not a regular file")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return os.Open("/proc/self/fd/" + strconv.Itoa(int(at.Fd())))
+}
+
 func (i *image) read() error {
 	st, err := i.file.Stat()
 	if err != nil {
 		return err
-	}
-	if !st.Mode().IsRegular() {
-		return errors.New("not a regular file")
 	}
 	i.Identity = identityOf(st)
 	i.elf, err = elf.NewFile(i.file)
