@@ -3,7 +3,6 @@ package integrations
 import (
 	"cmp"
 	"context"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -126,18 +125,6 @@ func (m *Manager) look(ctx context.Context, now time.Time, probes *sync.WaitGrou
 	f.servers = kept
 	m.forgetProbes(now)
 	return max(next.Sub(now), time.Millisecond)
-}
-
-// maxProbed is how many are remembered for long: a process can listen
-// at new ones as often as it likes.
-const maxProbed = 4096
-
-func (m *Manager) forgetProbes(now time.Time) {
-	keep := 2 * m.cfg.Limits.AgainMax
-	if len(m.finder.probed) > maxProbed {
-		keep = m.cfg.Limits.Again
-	}
-	maps.DeleteFunc(m.finder.probed, func(_ string, at time.Time) bool { return now.Sub(at) > keep })
 }
 
 // group is processes that share sockets and show signs of one kind.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -150,4 +151,16 @@ func nameAt(list []candidate, i int) string {
 		return ""
 	}
 	return list[i].name
+}
+
+// maxProbed is how many are remembered for long: a process can listen
+// at new ones as often as it likes.
+const maxProbed = 4096
+
+func (m *Manager) forgetProbes(now time.Time) {
+	keep := 2 * m.cfg.Limits.AgainMax
+	if len(m.finder.probed) > maxProbed {
+		keep = m.cfg.Limits.Again
+	}
+	maps.DeleteFunc(m.finder.probed, func(_ string, at time.Time) bool { return now.Sub(at) > keep })
 }
