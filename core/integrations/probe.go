@@ -153,7 +153,7 @@ func nameAt(list []candidate, i int) string {
 	return list[i].name
 }
 
-// maxProbed is how many are remembered for long: a process can listen
+// maxProbed is how many endpoints are remembered for long: a process can listen
 // at new ones as often as it likes.
 const maxProbed = 4096
 
