@@ -33,10 +33,13 @@ func TestRoutePageSaysWhoAsks(t *testing.T) {
 		}
 	}
 	s.Edges = append(s.Edges, &core.EdgeRow{From: "cron", To: "checkout-api", Protocol: "http", Rate: 3, Count: 9})
+	// One that asks other things of it is none of them.
+	s.Edges = append(s.Edges, &core.EdgeRow{From: "nginx", To: "checkout-api", Protocol: "http", Rate: 5, Count: 9})
 	d := drive(t, s, 120, 36)
 	d.keys("4")
 	d.keys(filterBy("method:POST service:check")...)
 	d.keys("enter")
+	d.hides("nginx")
 	d.sees("Who asks", "web-frontend", "87/s", "cron", "any route")
 	d.keys("tab")
 	d.sees("until the first byte of the answer 2.1s (100%), then 1.0ms", "503 after 2.1s, 55 times the usual 38ms")

@@ -117,12 +117,12 @@ func parseRoutes(line string) filter.Filter[*Route] {
 			"method": func(r *Route) string { return r.Method },
 			"status": func(r *Route) string { return strconv.Itoa(r.Status) },
 			"role":   func(r *Route) string { return r.Role.String() },
-			"proto":  func(r *Route) string { return r.Protocol },
 		},
 		Text: map[string]func(*Route) string{
 			"service": func(r *Route) string { return r.Service },
 			"route":   func(r *Route) string { return r.Route },
 			"peer":    func(r *Route) string { return r.Peer },
+			"proto":   func(r *Route) string { return r.Protocol },
 			"error":   (*Route).outcome,
 		},
 		Number: map[string]func(*Route) float64{

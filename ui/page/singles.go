@@ -67,13 +67,13 @@ func parseSingles(line string) filter.Filter[*core.Exemplar] {
 			"method": func(x *core.Exemplar) string { return x.Method },
 			"status": func(x *core.Exemplar) string { return strconv.Itoa(x.Status) },
 			"role":   func(x *core.Exemplar) string { return x.Role.String() },
-			"proto":  func(x *core.Exemplar) string { return x.Protocol },
 			"pid":    func(x *core.Exemplar) string { return strconv.Itoa(int(x.Proc.PID)) },
 		},
 		Text: map[string]func(*core.Exemplar) string{
 			"service": func(x *core.Exemplar) string { return x.Service },
 			"route":   func(x *core.Exemplar) string { return x.Route },
 			"peer":    func(x *core.Exemplar) string { return x.Peer },
+			"proto":   func(x *core.Exemplar) string { return x.Protocol },
 			"error":   ExemplarOutcome,
 		},
 		Number: map[string]func(*core.Exemplar) float64{

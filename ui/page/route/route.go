@@ -209,8 +209,11 @@ func (p *Page) askers(c *page.Context) []caller {
 			continue
 		}
 		x := caller{name: e.From, rate: e.Rate, p99: e.P99, count: e.Count, fail: e.Errors}
-		if own, ok := p.asks(c, e.From); ok {
+		switch own, seen := p.asks(c, e.From); {
+		case own.count > 0:
 			x = own
+		case seen:
+			continue // its requests are known, and none is of this route
 		}
 		out = append(out, x)
 	}
@@ -220,12 +223,17 @@ func (p *Page) askers(c *page.Context) []caller {
 	return out
 }
 
-// asks adds up what a service asks of others that is equal to this route.
-func (p *Page) asks(c *page.Context, service string) (caller, bool) {
-	sum := caller{name: service, exact: true}
+// asks adds up what a service asks of others that is equal to this route; seen is
+// whether any of its requests are known.
+func (p *Page) asks(c *page.Context, service string) (sum caller, seen bool) {
+	sum = caller{name: service, exact: true}
 	var parts []*core.Distribution
 	for _, q := range c.Snap.Requests {
-		if q.Service == service && q.Role == core.RoleClient && q.Protocol == p.about.Protocol && q.Method == p.about.Method && q.Route == p.about.Route {
+		if q.Service != service || q.Role != core.RoleClient || q.Protocol != p.about.Protocol {
+			continue
+		}
+		seen = true
+		if q.Method == p.about.Method && q.Route == p.about.Route {
 			sum.rate += q.Rate
 			sum.count += q.Count
 			if q.Failed {
@@ -235,7 +243,7 @@ func (p *Page) asks(c *page.Context, service string) (caller, bool) {
 		}
 	}
 	sum.p99 = page.Merge(parts).Quantile(0.99)
-	return sum, len(parts) > 0
+	return sum, seen
 }
 
 // Do carries out an action.
