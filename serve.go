@@ -22,7 +22,7 @@ func (p *program) open() error {
 	p.web.board = diagnose.New(diagnose.Config{Source: p.engine, Directory: p.supervisor, Recorder: p.recorder(), Log: p.log})
 	server, err := serve.New(serve.Config{
 		Source: p.engine, Directory: p.supervisor, Board: p.web.board, OfKind: measures, Fresh: p.engine.Flush,
-		Ready:    func() bool { return p.discover.Stats().Looks > 0 && p.supervisor.Settled() },
+		Ready:    p.ready,
 		Instance: s.InstanceName(), Advertise: serve.Advertised(s.Listen, s.InstanceName()), WebConfig: s.WebConfig,
 		Recorder: p.recorder(), Log: p.log,
 	})
@@ -69,4 +69,18 @@ func measures(kind, family string) bool {
 		return slices.ContainsFunc(probes.Descs(), func(d *core.Desc) bool { return d.Name == family })
 	}
 	return expose.OfKind(kind, family)
+}
+
+// ready reports whether everything that is wanted runs, or cannot, and the
+// snapshot, which is what is served, says so.
+func (p *program) ready() bool {
+	if p.discover.Stats().Looks == 0 || !p.supervisor.Settled() {
+		return false
+	}
+	for _, u := range p.engine.Latest().Units {
+		if u.Class == core.ClassInstrumentation && (u.Phase == core.PhaseAttaching || u.Phase == core.PhaseStarting) {
+			return false
+		}
+	}
+	return true
 }
