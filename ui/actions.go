@@ -298,6 +298,7 @@ func (a *app) focusPID() {
 	for _, r := range a.newest.Processes {
 		if r.PID == a.cfg.FocusPID && r.Alive {
 			a.cfg.FocusPID = 0
+			a.goToTitle("Processes")
 			a.Open(page.Subject{Proc: r.ProcKey})
 			return
 		}

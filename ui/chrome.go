@@ -221,8 +221,15 @@ func (a *app) drawTrail(line canvas.Area, x int) int {
 
 // tabWidth is how many letters of the other pages' titles fit.
 func (a *app) tabWidth(w int) int {
+	trail := 0
+	if n := len(a.detail); n > 0 {
+		trail = 3 + min(canvas.Width(a.detail[n-1].Title()), max(w/5, 12))
+		if n > 1 {
+			trail += 4
+		}
+	}
 	for most := 14; most > 3; most-- {
-		sum := 1
+		sum := 1 + trail
 		for i, p := range a.pages {
 			n := len(p.Title())
 			if i != a.at {
