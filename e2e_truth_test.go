@@ -43,7 +43,7 @@ func TestCountsEqualTheServersOwn(t *testing.T) {
 					return
 				}
 			}
-			t.Error("something was lost three times in a row")
+			t.Error("something was lost, or somebody else asked, three times in a row")
 		})
 	}
 }
@@ -73,7 +73,8 @@ func compareCounts(t *testing.T) (whole bool) {
 		return false
 	}
 	if sum(want) != sent.Total {
-		t.Fatalf("the truth disagrees with itself: served %d, sent %d", sum(want), sent.Total)
+		t.Logf("somebody else asked as well: served %d, sent %d", sum(want), sent.Total)
+		return false
 	}
 	sameCounts(t, "go server", got.counts("server", truth.Process.Pid), want)
 	sameCounts(t, "nginx as server", got.counts("server", children...), want)
