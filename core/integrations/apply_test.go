@@ -144,7 +144,7 @@ func TestG16_WhatIsEqualIsNotRestarted(t *testing.T) {
 	w := newWorld(t, nil, f.kind("fake", nil))
 	s := section("fake", fakeSettings{Address: "a", Login: kit.Login{Password: kit.Plain("x")}})
 	w.use(s)
-	w.untilRuns(idA)
+	w.until("its unit runs", func() bool { return w.unit(idA).Phase == core.PhaseRunning })
 	since := w.unit(idA).Since
 	for range 3 {
 		if c := change(w.use(s), idA); c != Unchanged {
