@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -125,6 +126,28 @@ func TestG30_WhatDoesNotStopIsLeftBehind(t *testing.T) {
 	}
 	w.use(section("fake", fakeSettings{Address: "b"}))
 	w.until("it is gone in spite of that", func() bool { return w.unit(idA).ID == "" })
+}
+
+// A collector that had to be closed is not asked again: a new one is.
+func TestG30_WhatWasCutOffIsMadeAnew(t *testing.T) {
+	var rounds atomic.Int32
+	f := &fake{collect: func(_ context.Context, _ fakeSettings, b *kit.Batch) error {
+		if rounds.Add(1) == 2 {
+			time.Sleep(closing + 300*time.Millisecond) // deaf to its deadline, but not for ever
+		}
+		return nil
+	}}
+	w := newWorld(t, nil, f.kind("fake", nil))
+	w.use(section("fake", fakeSettings{Address: "a"}).with(Common{Timeout: 20 * time.Millisecond, Interval: time.Second}))
+	w.until("it was asked again", func() bool { return rounds.Load() == 3 })
+	f.locked(func() {
+		if f.closed != 2 { // that of the look at the settings, and the one that was cut off
+			t.Errorf("%d collectors were closed before the third round, want 2", f.closed)
+		}
+		if f.opened != 3 {
+			t.Errorf("%d collectors were opened, want 3", f.opened)
+		}
+	})
 }
 
 func TestG34_WhatEndedByItselfIsFreedAndAReloadStartsIt(t *testing.T) {

@@ -22,7 +22,7 @@ const (
 	secondRound    = 2 * time.Second
 )
 
-// errDeaf is a call of a collector that does not return, whatever is tried.
+// errDeaf is a call of a collector that does not return when its time is over.
 var errDeaf = errors.New("it did not return from a call")
 
 // unit asks one server on an interval: the life that the supervisor runs of a job.
@@ -36,8 +36,8 @@ type unit struct {
 	proven    bool
 	checked   time.Time // guarded by turn
 	verdict   error     // of the newest round, guarded by turn
-	// deaf is true once a call did not return even after Close: the collector must
-	// not be called any more. Guarded by turn.
+	// deaf is true once a call did not return in time and the collector was closed
+	// for it: it must not be called any more. Guarded by turn.
 	deaf bool
 }
 
@@ -171,6 +171,9 @@ func (u *unit) round(ctx context.Context) error {
 
 // collect needs the turn.
 func (u *unit) collect(ctx context.Context) error {
+	if u.deaf {
+		return errDeaf
+	}
 	o := u.job.recipe().options
 	began := time.Now()
 	b := kit.NewBatch(began, u.job.kind.MaxSeries, 64)
@@ -194,7 +197,7 @@ func (u *unit) collect(ctx context.Context) error {
 }
 
 // within runs a call of the collector with a deadline. One that does not return
-// is closed; one that does not return even then is left behind, and the unit ends.
+// is closed, and the unit ends; one that does not return even then is left behind.
 func (u *unit) within(ctx context.Context, limit time.Duration, f func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(kit.WithOperator(ctx, u.job.m.cfg.Operator), limit)
 	defer cancel()
@@ -217,13 +220,13 @@ func (u *unit) within(ctx context.Context, limit time.Duration, f func(context.C
 		return u.told(ctx, err, limit)
 	case <-grace.C:
 	}
+	u.deaf = true
 	u.close()
 	grace.Reset(closing)
 	select {
 	case <-done:
-		return fmt.Errorf("it did not answer within %v: %w", limit, context.DeadlineExceeded)
+		return fmt.Errorf("%w within %v: %w", errDeaf, limit+closing, context.DeadlineExceeded)
 	case <-grace.C:
-		u.deaf = true
 		return fmt.Errorf("%w after %v: %w", errDeaf, limit+2*closing, context.DeadlineExceeded)
 	}
 }
