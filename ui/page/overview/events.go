@@ -12,27 +12,32 @@ const brief = time.Second
 
 // recent lists the events worth a look, the newest first. What a process of less
 // than brief did is left out unless it ended badly; the page of events has all.
-func recent(rows []*core.Event, all []core.Event, now time.Time) []*core.Event {
+func recent(rows []*core.Event, s *core.Snapshot, all []core.Event) []*core.Event {
 	ended := map[core.ProcKey]time.Time{}
-	short := map[core.ProcKey]bool{}
-	for i := len(all) - 1; i >= 0; i-- {
-		switch e := &all[i]; e.Kind {
-		case core.EventExit:
+	for i := range all {
+		if e := &all[i]; e.Kind == core.EventExit {
 			ended[e.Proc] = e.At
-		case core.EventExec, core.EventFork:
+		}
+	}
+	for i := len(all) - 1; i >= 0; i-- {
+		e := &all[i]
+		switch e.Kind {
+		case core.EventExit, core.EventExec, core.EventFork:
 			end, over := ended[e.Proc]
 			if !over {
-				end = now
+				end = s.At
 			}
-			if short[e.Proc] = end.Sub(e.At) < brief; !over {
-				ended[e.Proc] = now
+			if e.Error == "" && end.Sub(born(s, e)) < brief {
+				continue
 			}
 		}
-	}
-	for i := len(all) - 1; i >= 0; i-- {
-		if e := &all[i]; e.Error != "" || !short[e.Proc] {
-			rows = append(rows, e)
-		}
+		rows = append(rows, e)
 	}
 	return rows
+}
+
+// born is when the process of an event began: its key tells, in hundredths of a
+// second since the machine did.
+func born(s *core.Snapshot, e *core.Event) time.Time {
+	return s.Host.BootTime.Add(time.Duration(e.Proc.Birth) * 10 * time.Millisecond)
 }

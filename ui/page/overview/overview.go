@@ -64,7 +64,7 @@ func (p *Page) Update(c *page.Context) {
 		p.rows = page.Busiest(p.rows, c.Snap, busiestRows)
 	}
 	p.busiest.N = len(p.rows)
-	p.recent = recent(p.recent[:0], c.Events, c.Snap.At)
+	p.recent = recent(p.recent[:0], c.Snap, c.Events)
 	p.events.N = len(p.recent)
 	live, past := page.LiveEdges(c)
 	p.live, p.past = page.Pairs(live), page.Pairs(past)
