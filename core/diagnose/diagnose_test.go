@@ -72,7 +72,7 @@ func TestFindings(t *testing.T) {
 		{"good rights", "", "", false, nil, "rights", Works, "root", true},
 		{"good terminal", "", "", false, nil, "terminal", Works, "16 million", true},
 		{"6.2", "proc/sys/kernel/osrelease", "6.2.0-rc1", false, nil, "kernel", Limited, "6.3", true},
-		{"5.8", "proc/sys/kernel/osrelease", "5.8.0", false, nil, "kernel", Limited, "6.3", true},
+		{"5.8", "proc/sys/kernel/osrelease", "5.8.0", false, nil, "kernel", Limited, "from 5.9 on requests", true},
 		{"5.4", "proc/sys/kernel/osrelease", "5.4.0-42-generic", false, nil, "kernel", Unsupported, "5.8", false},
 		{"7.2", "proc/sys/kernel/osrelease", "7.2", false, nil, "kernel", Works, "7.2", true},
 		{"no proc", "proc/sys/kernel/osrelease", "", true, nil, "kernel", Unknown, "/proc", false},
