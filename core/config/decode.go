@@ -169,7 +169,7 @@ func setScalar(v reflect.Value, text string) error {
 	case reflect.String:
 		v.SetString(text)
 	case reflect.Bool:
-		b, err := onOff(text)
+		b, err := boolean(text)
 		if err != nil {
 			return err
 		}

@@ -64,7 +64,7 @@ func settings() []setting {
 		webConfigSetting(),
 		budgetSetting(),
 		value("calls", "", "Time the calls that vitals itself makes: attach, push, scrape and the like.",
-			func(c *Config) *bool { return &c.Calls }, onOff, formatOnOff),
+			func(c *Config) *bool { return &c.Calls }, boolean, formatOnOff),
 		captureSetting(),
 		integrationsSetting(),
 	}

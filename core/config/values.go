@@ -55,11 +55,6 @@ func oneOf(words ...string) func(string) (string, error) {
 	}
 }
 
-func onOff(s string) (bool, error) {
-	word, err := oneOf("on", "off")(s)
-	return word == "on", err
-}
-
 func formatOnOff(on bool) string {
 	if on {
 		return "on"
@@ -67,14 +62,15 @@ func formatOnOff(on bool) string {
 	return "off"
 }
 
+// boolean reads a switch, as YAML has it or as the screens do.
 func boolean(s string) (bool, error) {
 	switch s {
-	case "true":
+	case "true", "on":
 		return true, nil
-	case "false":
+	case "false", "off":
 		return false, nil
 	}
-	return false, fmt.Errorf("%s is neither true nor false", quoted(s))
+	return false, fmt.Errorf("%s is none of true, on, false, off", quoted(s))
 }
 
 func integerIn(least, most int) func(string) (int, error) {
