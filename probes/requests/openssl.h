@@ -3,17 +3,21 @@
 #ifndef VITALS_OPENSSL_H
 #define VITALS_OPENSSL_H
 
-static __always_inline int begins(__u64 object, __u64 buffer, __u64 length, __u32 writes)
+static __always_inline int begins(__u64 object, __u64 buffer, __u64 length)
 {
-	__u64 thread = bpf_get_current_pid_tgid();
-	struct caller caller = { .who = thread, .tgid = thread >> 32, .writes = writes };
-	struct use use = { .object = object, .buffer = buffer, .length = length };
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct use *use;
 
-	speaks(caller.tgid);
-	if (!(observed(caller.tgid, 0) & ON))
+	speaks(tgid);
+	if (!(observed(tgid, 0) & ON))
 		return 0;
-	use.start = bpf_ktime_get_ns();
-	bpf_map_update_elem(&uses, &caller, &use, BPF_ANY);
+	use = bpf_task_storage_get(&calls, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!use)
+		return 0;
+	use->object = object;
+	use->buffer = buffer;
+	use->length = length;
+	use->start = bpf_ktime_get_ns();
 	return 0;
 }
 
@@ -21,33 +25,35 @@ static __always_inline int begins(__u64 object, __u64 buffer, __u64 length, __u3
 // pointer.
 static __always_inline int ends(__s64 result, __u32 writes, const bool behind)
 {
-	__u64 thread = bpf_get_current_pid_tgid();
-	struct caller caller = { .who = thread, .tgid = thread >> 32, .writes = writes };
-	struct use *use = bpf_map_lookup_elem(&uses, &caller);
-	struct secret at = { .tgid = caller.tgid };
+	struct use *use = bpf_task_storage_get(&calls, bpf_get_current_task_btf(), 0, 0);
+	__u64 thread, n = result;
 	struct chunk k = { .located = 1, .received = !writes };
+	struct secret at = {};
 	struct ident *id;
-	__u64 n = result;
 
-	if (!use)
+	if (!use || !use->object)
 		return 0;
 	at.object = use->object;
+	use->object = 0;
+	if (result <= 0)
+		return 0;
+	thread = bpf_get_current_pid_tgid();
+	at.tgid = thread >> 32;
 	k.base = use->buffer;
 	// What was written may have been answered by now: it went when the call began.
 	k.now = writes ? use->start : bpf_ktime_get_ns();
 	if (behind && result == 1 && bpf_probe_read_user(&n, sizeof(n), (void *)use->length))
-		result = 0;
-	id = bpf_map_lookup_elem(&threads, &thread);
-	bpf_map_delete_elem(&uses, &caller);
-	if (result <= 0 || n > 1 << 30)
+		return 0;
+	if (n > 1 << 30)
 		return 0;
 	k.n = n;
+	id = bpf_map_lookup_elem(&threads, &thread);
 	return pass(&at, &k, id, -1, ROLE_UNKNOWN);
 }
 
-static __always_inline int openssl_begins(struct pt_regs *ctx, __u32 writes, const bool behind)
+static __always_inline int openssl_begins(struct pt_regs *ctx, const bool behind)
 {
-	return begins(PT_REGS_PARM1(ctx), PT_REGS_PARM2(ctx), behind ? PT_REGS_PARM4(ctx) : 0, writes);
+	return begins(PT_REGS_PARM1(ctx), PT_REGS_PARM2(ctx), behind ? PT_REGS_PARM4(ctx) : 0);
 }
 
 #endif

@@ -49,7 +49,7 @@ struct caller {
 
 // use is a call of the library that has begun.
 struct use {
-	__u64 object;
+	__u64 object; // 0: none
 	__u64 buffer;
 	__u64 length; // where the length goes, of the calls that say so
 	__u64 start;
@@ -61,6 +61,15 @@ struct {
 	__type(key, struct caller);
 	__type(value, struct use);
 } uses SEC(".maps");
+
+// The same of threads, which have a place of their own: a hash costs three times
+// as much.
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct use);
+} calls SEC(".maps");
 
 // Connections for which there was no room.
 __u64 lost_secrets;
@@ -314,13 +323,11 @@ int place(struct pt_regs *ctx)
 		return 0;
 	switch (what & ~GUARDED) {
 	case READ_BEGINS:
-		return openssl_begins(ctx, 0, false);
 	case WRITE_BEGINS:
-		return openssl_begins(ctx, 1, false);
+		return openssl_begins(ctx, false);
 	case READ_EX_BEGINS:
-		return openssl_begins(ctx, 0, true);
 	case WRITE_EX_BEGINS:
-		return openssl_begins(ctx, 1, true);
+		return openssl_begins(ctx, true);
 	case READ_BEGINS | ENDS_TOO:
 	case WRITE_BEGINS | ENDS_TOO:
 		return ends(result, what & WRITE_BEGINS, false);

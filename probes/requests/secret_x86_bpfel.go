@@ -162,6 +162,7 @@ type secretUse struct {
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	secretMapBlank          = "blank"
+	secretMapCalls          = "calls"
 	secretMapConns          = "conns"
 	secretMapDatagrams      = "datagrams"
 	secretMapExceptions     = "exceptions"
@@ -252,6 +253,7 @@ type secretProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type secretMapSpecs struct {
 	Blank      *ebpf.MapSpec `ebpf:"blank"`
+	Calls      *ebpf.MapSpec `ebpf:"calls"`
 	Conns      *ebpf.MapSpec `ebpf:"conns"`
 	Datagrams  *ebpf.MapSpec `ebpf:"datagrams"`
 	Exceptions *ebpf.MapSpec `ebpf:"exceptions"`
@@ -310,6 +312,7 @@ func (o *secretObjects) Close() error {
 // It can be passed to loadSecretObjects or ebpf.CollectionSpec.LoadAndAssign.
 type secretMaps struct {
 	Blank      *ebpf.Map `ebpf:"blank"`
+	Calls      *ebpf.Map `ebpf:"calls"`
 	Conns      *ebpf.Map `ebpf:"conns"`
 	Datagrams  *ebpf.Map `ebpf:"datagrams"`
 	Exceptions *ebpf.Map `ebpf:"exceptions"`
@@ -327,6 +330,7 @@ type secretMaps struct {
 func (m *secretMaps) Close() error {
 	return _SecretClose(
 		m.Blank,
+		m.Calls,
 		m.Conns,
 		m.Datagrams,
 		m.Exceptions,
