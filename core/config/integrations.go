@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"path"
 	"reflect"
 	"slices"
 	"strings"
@@ -196,7 +197,9 @@ func (r *IntegrationRules) check(n *node, k *Checks) (faults []fault) {
 	for key, patterns := range map[string][]string{"enable": r.Enable, "deny": r.Deny, "pin": r.Pin} {
 		for _, p := range patterns {
 			kind, _, _ := strings.Cut(p, "/")
-			if len(k.IntegrationKinds) > 0 && !strings.ContainsAny(kind, "*?[") && !slices.Contains(k.IntegrationKinds, kind) {
+			if _, err := path.Match(p, ""); err != nil || p == "" {
+				bad(key, "%s is not a kind or kind/instance, in which * stands for anything", quoted(p))
+			} else if len(k.IntegrationKinds) > 0 && !strings.ContainsAny(kind, "*?[") && !slices.Contains(k.IntegrationKinds, kind) {
 				bad(key, "%s", unknownWord("integration", kind, k.IntegrationKinds))
 			}
 		}

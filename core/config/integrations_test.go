@@ -151,6 +151,7 @@ func TestG10_MistakesNameTheKeyAndTheLine(t *testing.T) {
 		{"integrations:\n  discovery: maybe\n", ":2: integrations.discovery: suggest"},
 		{"integrations:\n  interval: 1ms\n", ":2: integrations.interval: 1s"},
 		{"integrations:\n  deny: [redis, memcache]\n", ":2: integrations.deny: postgres"},
+		{"integrations:\n  deny: [\"redis/[\"]\n", ":2: integrations.deny: kind/instance"},
 		{"integrations:\n  redis: {hidden: 1}\n", ":2: integrations.redis: hidden"},
 	} {
 		_, _, err := loadWith(t, c.text)

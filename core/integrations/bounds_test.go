@@ -26,3 +26,14 @@ func TestEndpointsThatWereProbedAreForgotten(t *testing.T) {
 		t.Errorf("%d endpoints are remembered, want 1", len(m.finder.probed))
 	}
 }
+
+func TestPatternsOfAddressesWithBrackets(t *testing.T) {
+	for pattern, want := range map[string]bool{
+		"redis/[::1]:6379": true, "redis/*:6379": true, "redis": true, "redis/?::1?:6379": true,
+		"redis/[::1]:6380": false, "redis/1:6379": false,
+	} {
+		if got := matches([]string{pattern}, "redis", "[::1]:6379"); got != want {
+			t.Errorf("%q: %v", pattern, got)
+		}
+	}
+}

@@ -60,11 +60,6 @@ func CommonKeys() []string {
 	return []string{"id", "enabled", "interval", "timeout", "scrape", "labels"}
 }
 
-// RuleKeys are the keys beside the kinds.
-func RuleKeys() []string {
-	return []string{"discovery", "interval", "timeout", "scrape", "enable", "deny", "pin"}
-}
-
 // entry is a section that was understood.
 type entry struct {
 	section  Section
@@ -183,16 +178,12 @@ func matches(patterns []string, kind, name string) bool {
 	return false
 }
 
-// glob is path.Match in which "*" crosses slashes.
+// glob is path.Match in which "*" crosses slashes; what is equal matches, also
+// where brackets are those of an address.
 func glob(pattern, s string) bool {
+	if pattern == s {
+		return true
+	}
 	ok, err := path.Match(strings.ReplaceAll(pattern, "/", "\x01"), strings.ReplaceAll(s, "/", "\x01"))
 	return ok && err == nil
-}
-
-// CheckPattern says what is wrong with a pattern of Enable, Deny or Pin.
-func CheckPattern(p string) error {
-	if _, err := path.Match(p, ""); err != nil || p == "" {
-		return fmt.Errorf("%q is not a kind or kind/instance, in which * stands for anything", core.Clean(p, core.MaxName))
-	}
-	return nil
 }
