@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/exporter-toolkit/web"
+	"golang.org/x/net/netutil"
 
 	"vitals/core"
 	"vitals/core/diagnose"
@@ -148,7 +149,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	served := make(chan error, 1)
 	systemd := false
 	go func() {
-		served <- web.Serve(limit(l, limits.Connections), server, &web.FlagConfig{
+		served <- web.Serve(netutil.LimitListener(l, limits.Connections), server, &web.FlagConfig{
 			WebSystemdSocket: &systemd, WebConfigFile: &s.cfg.WebConfig,
 		}, slog.New(warnings{s.cfg.Log.Handler()}))
 	}()

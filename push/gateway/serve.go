@@ -9,10 +9,10 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/prometheus/exporter-toolkit/web"
+	"golang.org/x/net/netutil"
 
 	"vitals/core"
 )
@@ -54,7 +54,7 @@ func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 	go func() { writer <- g.Run(running) }()
 
 	served := make(chan error, 1)
-	go func() { served <- g.answer(server, limit(l, maxConnections)) }()
+	go func() { served <- g.answer(server, netutil.LimitListener(l, maxConnections)) }()
 	var err error
 	select {
 	case err = <-served:
@@ -96,46 +96,4 @@ func (c *Config) checkWeb() error {
 func unquoted(err error) string {
 	text := regexp.MustCompile("`[^`]*`").ReplaceAllString(err.Error(), "a value")
 	return core.Clean(strings.Join(strings.Fields(text), " "), 512)
-}
-
-// limit makes l accept only so many connections at one time; more wait in the
-// kernel's queue.
-func limit(l net.Listener, n int) net.Listener {
-	return &limited{Listener: l, slots: make(chan struct{}, n), closed: make(chan struct{})}
-}
-
-type limited struct {
-	net.Listener
-	slots  chan struct{}
-	closed chan struct{}
-	once   sync.Once
-}
-
-func (l *limited) Accept() (net.Conn, error) {
-	select {
-	case l.slots <- struct{}{}:
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-	c, err := l.Listener.Accept()
-	if err != nil {
-		<-l.slots
-		return nil, err
-	}
-	return &counted{Conn: c, free: sync.OnceFunc(func() { <-l.slots })}, nil
-}
-
-func (l *limited) Close() error {
-	l.once.Do(func() { close(l.closed) })
-	return l.Listener.Close()
-}
-
-type counted struct {
-	net.Conn
-	free func()
-}
-
-func (c *counted) Close() error {
-	defer c.free()
-	return c.Conn.Close()
 }
