@@ -122,7 +122,9 @@ func (s *secrets) look(att *kern.Attachment, proc core.ProcKey) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.env.Secrets.Tell(proc, blind)
+	if proc.Birth != 0 { // who asks knows it, and so does who tells of its end
+		s.env.Secrets.Tell(proc, blind)
+	}
 	if s.files[id] == nil && len(s.files) < 8*maxFiles {
 		s.files[id] = &probed{keep: true} // nothing in the program itself
 	}
