@@ -110,8 +110,10 @@ func (r *reader) identity(res *result) {
 		exe = argv[0] // of another user, and we are not root: for the name only
 	}
 	called := exe
-	if err == nil {
-		called = r.proc.alias(pid, exe, res.comm)
+	if err == nil && !namesItself(exe, argv) {
+		if comm, err := r.proc.read(pid, "comm", r.buf[:maxStatRead]); err == nil {
+			called = r.proc.alias(pid, exe, strings.TrimSpace(string(comm)))
+		}
 	}
 	id.program = core.Clean(programName(called, argv, func() string { return r.folder(pid) }), core.MaxName)
 	if err == nil {
@@ -122,6 +124,15 @@ func (r *reader) identity(res *result) {
 		id.uid, id.uidOK, res.nspid = s.uid, s.uidOK, s.nspid
 	}
 	res.id = id
+}
+
+// namesItself reports whether a process was started by the name of its file.
+func namesItself(exe string, argv []string) bool {
+	if len(argv) == 0 {
+		return false
+	}
+	word, _, _ := strings.Cut(argv[0], " ")
+	return baseName(word) == baseName(exe)
 }
 
 func (r *reader) folder(pid int32) string {
