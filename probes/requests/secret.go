@@ -44,6 +44,7 @@ type secrets struct {
 
 	mu    sync.Mutex
 	files map[tls.Identity]*probed
+	uses  map[core.ProcKey][]tls.Identity // files by the processes that use them
 	fails []error
 }
 
@@ -59,8 +60,13 @@ type probed struct {
 	keep   bool                  // whoever uses it
 }
 
-// maxFiles is how many files are probed at most.
-const maxFiles = 512
+// Limits of what is remembered: files that are probed, files that were looked at,
+// and processes that use probed files.
+const (
+	maxFiles  = 512
+	maxLooked = 4096
+	maxUses   = 16384
+)
 
 var (
 	_ core.Unit      = (*secrets)(nil)
@@ -81,7 +87,7 @@ func (s *secrets) Attach(ctx context.Context) (core.Parts, error) {
 	s.selected = selection{side: s.side}
 	s.probe.mu.Unlock()
 	s.mu.Lock()
-	s.files, s.fails = make(map[tls.Identity]*probed), nil
+	s.files, s.uses, s.fails = make(map[tls.Identity]*probed), make(map[core.ProcKey][]tls.Identity), nil
 	s.mu.Unlock()
 	targets, err := tls.System()
 	if err != nil {

@@ -44,10 +44,11 @@ func (s *secrets) watch(ctx context.Context, att *kern.Attachment) {
 		case <-news.Wake():
 			came, went, all := news.Take()
 			if all {
+				s.missed()
 				s.lookAtAll(ctx, att)
 			}
 			for _, p := range came {
-				if p.Skip == "" && s.unknown(p.PID) {
+				if p.Skip == "" && s.unknown(p.ProcKey) {
 					if len(young) == 0 {
 						ripe.Reset(settleTime)
 					}
@@ -60,10 +61,10 @@ func (s *secrets) watch(ctx context.Context, att *kern.Attachment) {
 }
 
 // unknown reports whether a process runs a file that was not looked at yet: most
-// run one that was. Libraries that only some processes of a program load are
-// found when one of them is.
-func (s *secrets) unknown(pid int32) bool {
-	id, err := tls.Identify(procOf(pid) + "/exe")
+// run one that was, and are its users from now on. Libraries that only some
+// processes of a program load are found when somebody asks about one of them.
+func (s *secrets) unknown(proc core.ProcKey) bool {
+	id, err := tls.Identify(procOf(proc.PID) + "/exe")
 	if err != nil {
 		return false
 	}
@@ -73,7 +74,20 @@ func (s *secrets) unknown(pid int32) bool {
 	if f == nil {
 		return true
 	}
-	return f.links != nil // its users are counted, so that it can be let go
+	if f.links != nil {
+		s.note(id, f, proc)
+	}
+	return false
+}
+
+// note makes a process a user of a file, so that the file can be let go with the
+// last of them. The caller holds mu.
+func (s *secrets) note(id tls.Identity, f *probed, by core.ProcKey) {
+	if f.users[by] || f.keep || len(s.uses) >= maxUses {
+		return
+	}
+	f.users[by] = true
+	s.uses[by] = append(s.uses[by], id)
 }
 
 func procOf(pid int32) string { return "/proc/" + strconv.Itoa(int(pid)) }
@@ -90,7 +104,7 @@ func (s *secrets) lookAtAll(ctx context.Context, att *kern.Attachment) {
 		if ended(att) {
 			return
 		}
-		if err != nil || ctx.Err() != nil || int(pid) == os.Getpid() || !s.unknown(int32(pid)) {
+		if err != nil || ctx.Err() != nil || int(pid) == os.Getpid() || !s.unknown(core.ProcKey{PID: int32(pid)}) {
 			continue
 		}
 		s.look(att, core.ProcKey{PID: int32(pid)})
@@ -125,7 +139,7 @@ func (s *secrets) look(att *kern.Attachment, proc core.ProcKey) {
 	if proc.Birth != 0 { // who asks knows it, and so does who tells of its end
 		s.env.Secrets.Tell(proc, blind)
 	}
-	if s.files[id] == nil && len(s.files) < 8*maxFiles {
+	if s.files[id] == nil && len(s.files) < maxLooked {
 		s.files[id] = &probed{keep: true} // nothing in the program itself
 	}
 }
@@ -136,6 +150,9 @@ func (s *secrets) use(att *kern.Attachment, t tls.Target, by core.ProcKey) {
 	defer s.mu.Unlock()
 	f := s.files[t.Identity]
 	if f == nil || f.target.Identity != t.Identity {
+		if len(s.files) >= maxLooked {
+			return
+		}
 		f = &probed{target: t, users: make(map[core.ProcKey]bool)}
 		if s.count() >= maxFiles {
 			f.err = fmt.Errorf("%s: %d files are probed already, the limit", t.Path, maxFiles)
@@ -150,7 +167,7 @@ func (s *secrets) use(att *kern.Attachment, t tls.Target, by core.ProcKey) {
 		}
 	}
 	if by.PID != 0 {
-		f.users[by] = true
+		s.note(t.Identity, f, by)
 	} else {
 		f.keep = true
 	}
@@ -190,26 +207,46 @@ func order(last bool) int {
 
 // left lets go of files that nobody uses any more.
 func (s *secrets) left(went []core.ProcKey) {
-	if len(went) == 0 {
-		return
-	}
+	var idle []*probed
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	for _, proc := range went {
 		s.env.Secrets.Forget(proc)
-	}
-	for id, f := range s.files {
-		for _, proc := range went {
-			delete(f.users, proc)
-			delete(f.users, core.ProcKey{PID: proc.PID})
-		}
-		if f.links != nil && !f.keep && len(f.users) == 0 {
-			if err := f.links.Close(); err != nil {
-				s.env.Log.Warn("tls: let go of " + f.target.Path + ": " + err.Error())
+		for _, by := range []core.ProcKey{proc, {PID: proc.PID}} { // seen before its birth was known
+			for _, id := range s.uses[by] {
+				f := s.files[id]
+				if f == nil {
+					continue
+				}
+				if delete(f.users, by); len(f.users) == 0 && !f.keep {
+					idle = append(idle, f)
+					delete(s.files, id)
+				}
 			}
-			delete(s.files, id)
+			delete(s.uses, by)
 		}
 	}
+	s.mu.Unlock()
+	for _, f := range idle {
+		if f.links == nil {
+			continue
+		}
+		if err := f.links.Close(); err != nil {
+			s.env.Log.Warn("tls: let go of " + f.target.Path + ": " + err.Error())
+		}
+	}
+}
+
+// missed makes up for ends that were not told: users that are gone are let go.
+func (s *secrets) missed() {
+	s.mu.Lock()
+	var gone []core.ProcKey
+	for by := range s.uses {
+		if _, err := os.Stat(procOf(by.PID)); err != nil {
+			gone = append(gone, by)
+		}
+	}
+	s.mu.Unlock()
+	s.left(gone)
 }
 
 func (s *secrets) failed(err error) {
