@@ -123,7 +123,8 @@ struct conn {
 	__u8 orphaned; // bytes without a request were counted since the last one
 	__u8 speaks; // its process has a TLS library that is probed
 	__u8 joined; // bytes went by before the first one that was seen
-	__u8 slack[153];
+	__u8 missed; // a transfer went by while the lock was not to be had
+	__u8 slack[152];
 };
 
 _Static_assert(sizeof(struct conn) <= 952, "a connection takes more than 1 KiB");

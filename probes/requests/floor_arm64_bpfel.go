@@ -88,7 +88,8 @@ type floorConn struct {
 	Orphaned  uint8
 	Speaks    uint8
 	Joined    uint8
-	Slack     [153]uint8
+	Missed    uint8
+	Slack     [152]uint8
 }
 
 type floorException struct {

@@ -67,12 +67,19 @@ static __always_inline bool after(__u32 a, __u32 b)
 	return (__s32)(a - b) > 0;
 }
 
+// number gives the next record its number. What was missed leaves a gap.
+static __always_inline void number(struct conn *c)
+{
+	c->x.seq += 1 + c->missed;
+	c->missed = 0;
+}
+
 static __always_inline void begin(struct conn *c, __u64 now)
 {
 	struct exchange *x = &c->x;
 
 	x->kind = EXCHANGE;
-	x->seq++;
+	number(c);
 	x->start = now;
 	x->first = x->last = 0;
 	x->in = x->out = 0;

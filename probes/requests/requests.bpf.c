@@ -61,32 +61,16 @@ static __always_inline bool try_lock(struct conn *c)
 	return !__sync_lock_test_and_set(&c->lock, 1);
 }
 
-struct attempt {
-	struct conn *c;
-	bool got;
-};
+#include "patience.h"
 
-static int attempt(__u32 i, struct attempt *a)
-{
-	a->got = try_lock(a->c);
-	return a->got;
-}
-
-// lock takes a connection. Holders run with preemption off and for less than a
-// microsecond, unless an interrupt or the hypervisor takes their processor away:
-// hence the long breath.
 __noinline int lock(struct conn *c)
 {
-	struct attempt a = { .c = c };
-
 	if (!c)
 		return 0;
-	if (try_lock(c))
+	if (try_lock(c) || wait_for(c))
 		return 1;
-	bpf_loop(1 << 18, attempt, &a, 0);
-	if (!a.got)
-		__sync_fetch_and_add(&contended, 1);
-	return a.got;
+	miss(c);
+	return 0;
 }
 
 static __always_inline void unlock(struct conn *c)

@@ -48,7 +48,8 @@ type requestsConn struct {
 	Orphaned  uint8
 	Speaks    uint8
 	Joined    uint8
-	Slack     [153]uint8
+	Missed    uint8
+	Slack     [152]uint8
 }
 
 type requestsException struct {

@@ -111,16 +111,25 @@ static __always_inline bool try_lock(struct conn *c)
 extern void bpf_preempt_disable(void) __ksym __weak;
 extern void bpf_preempt_enable(void) __ksym __weak;
 
+#include "patience.h"
+
 static __always_inline int lock(struct conn *c)
 {
 	if (bpf_preempt_disable)
 		bpf_preempt_disable();
-	for (int i = 0; i < 4096; i++)
-		if (try_lock(c))
+	if (try_lock(c))
+		return 1;
+	if (bpf_core_enum_value_exists(enum bpf_func_id___loop, BPF_FUNC_loop___loop)) {
+		if (wait_for(c))
 			return 1;
+	} else {
+		for (int i = 0; i < 4096; i++)
+			if (try_lock(c))
+				return 1;
+	}
 	if (bpf_preempt_enable)
 		bpf_preempt_enable();
-	__sync_fetch_and_add(&contended, 1);
+	miss(c);
 	return 0;
 }
 

@@ -3,6 +3,7 @@ package requests
 import (
 	"bufio"
 	"crypto/tls"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"net/http"
@@ -10,6 +11,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/cilium/ebpf/btf"
 
 	"vitals/core"
 	"vitals/probes/kern"
@@ -105,5 +108,67 @@ func ask(t testing.TB, url string, n int) {
 			resp.Body.Close()
 		}
 		tr.CloseIdleConnections()
+	}
+}
+
+// Transfers that pass while their connection is not to be had are missed; that is
+// counted, and what is told of the connection afterwards says so.
+func TestMissedTransfersLeaveAGap(t *testing.T) {
+	dir := certificate(t)
+	t.Setenv("VITALS_TEST_CERT", dir)
+	server, addr := start(t, "serve-tls", "127.0.0.1:0")
+	s := newSink()
+	u := attachTLS(t, s, nil, nil)
+	eventually(t, "the server is probed", func() bool { return u.probes(server.Process.Pid) })
+	if err := u.Select(core.Selection{Set: map[core.ProcKey]bool{server.key: true}}); err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	defer client.CloseIdleConnections()
+	get := func(path string) {
+		t.Helper()
+		resp, err := client.Get("https://" + addr + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+	}
+	get("/users/1")
+	holdAll(t, u, 1)
+	get("/users/2")
+	holdAll(t, u, 0)
+	get("/users/3")
+	client.CloseIdleConnections()
+	settle()
+	same(t, "the server", s.of(server.key), map[string]uint64{"server GET /users/{id} 200": 2})
+	if got := s.covered(server.key); got.Gaps != 1 || s.losses()["kernel/contended"] == 0 {
+		t.Errorf("%d gaps, losses %v", got.Gaps, s.losses())
+	}
+}
+
+// holdAll takes or gives back the lock of every connection, as a processor would
+// that stands still.
+func holdAll(t *testing.T, u *secrets, lock uint32) {
+	t.Helper()
+	spec, err := loadSecret()
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := -1
+	for _, m := range spec.Maps["conns"].Value.(*btf.Struct).Members {
+		if m.Name == "lock" {
+			at = int(m.Offset.Bytes())
+		}
+	}
+	key, value, held := make([]byte, u.objs.Conns.KeySize()), make([]byte, u.objs.Conns.ValueSize()), 0
+	for all := u.objs.Conns.Iterate(); all.Next(&key, &value); held++ {
+		binary.NativeEndian.PutUint32(value[at:], lock)
+		if err := u.objs.Conns.Put(key, value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if held != 1 {
+		t.Fatalf("%d connections, want 1", held)
 	}
 }

@@ -79,7 +79,8 @@ type secretConn struct {
 	Orphaned  uint8
 	Speaks    uint8
 	Joined    uint8
-	Slack     [153]uint8
+	Missed    uint8
+	Slack     [152]uint8
 }
 
 type secretException struct {

@@ -164,6 +164,13 @@ static __noinline int unpaired(struct exchange *x)
 	return 0;
 }
 
+// miss notes a transfer of a connection that could not be had.
+static __always_inline void miss(struct conn *c)
+{
+	c->missed = 1;
+	__sync_fetch_and_add(&contended, 1);
+}
+
 /* shipping */
 
 // waking says whether the reader is to be told of a record. The clock is the

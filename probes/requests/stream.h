@@ -116,7 +116,7 @@ static __always_inline int show_body(struct conn *c, struct chunk *k, __u64 cap,
 	struct exchange *x = &c->x;
 
 	x->kind = CHUNK;
-	x->seq++;
+	number(c);
 	x->start = x->last = k->now;
 	x->first = 0;
 	x->in = k->received ? k->n : 0;
