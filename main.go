@@ -101,6 +101,7 @@ func dashboard(ctx context.Context, r *cli.Options) error {
 	switch { // without a screen the command's end is ours
 	case started != nil && !r.TTY:
 		started.wait(ctx) // one look follows, at what it did
+		p.settle(ctx)
 	case !drawn:
 		ctx, stop = started.until(ctx)
 		defer stop()
@@ -180,6 +181,15 @@ func (p *program) lookOnce(ctx, running context.Context, started *command) {
 		return
 	}
 	<-running.Done()
+	p.settle(ctx)
+}
+
+// settle takes in what has been captured until now, before a last look.
+func (p *program) settle(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second) // a part may have failed
+	defer cancel()
+	p.probes.Settle(ctx)
+	p.discover.Settle(ctx)
 }
 
 // snapshot watches for a while and prints what it saw; an interrupt ends the
@@ -198,6 +208,7 @@ func snapshot(ctx context.Context, r *cli.Options) error {
 	wait(ctx, r.For)
 	flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
+	p.settle(flush)
 	look := p.engine.Flush(flush)
 	if err := p.stop(); err != nil {
 		fmt.Fprintf(r.Stderr, "vitals: %v\n", err)

@@ -56,6 +56,7 @@ func New(env Env) *Set {
 	env.Shared = cmp.Or(env.Shared, &kern.Shared{})
 	env.Secrets = cmp.Or(env.Secrets, kern.NewSecrets())
 	env.Newcomers = cmp.Or(env.Newcomers, &kern.Newcomers{})
+	env.Settling = cmp.Or(env.Settling, &kern.Settling{})
 	env.Tick = cmp.Or(env.Tick, time.Second)
 	env.Log = cmp.Or(env.Log, slog.New(slog.DiscardHandler))
 	if env.Processes == nil {
@@ -78,6 +79,11 @@ func (s *Set) Came(p *core.Process) { s.env.Newcomers.Came(p) }
 
 // Went tells that a process ended.
 func (s *Set) Went(k core.ProcKey) { s.env.Newcomers.Went(k) }
+
+// Settle makes the probes hand over what they captured until now, and returns
+// when they have, or with ctx. It is for a last look: answers that go on are told
+// as far as they are.
+func (s *Set) Settle(ctx context.Context) { s.env.Settling.Settle(ctx) }
 
 // Programs lists every kernel program of ours that is attached now, with what it
 // costs. It may be called from any goroutine and asks the kernel nothing.

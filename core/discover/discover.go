@@ -91,6 +91,7 @@ type Discover struct {
 	cfg   Config
 	queue queue
 	tune  chan *rules
+	asked chan chan struct{} // by Settle
 	stats counters
 	ran   atomic.Bool
 	ready atomic.Bool
@@ -142,6 +143,7 @@ func New(cfg Config) (*Discover, error) {
 		rules: r,
 		queue: queue{wake: make(chan struct{}, 1)},
 		tune:  make(chan *rules, 1),
+		asked: make(chan chan struct{}),
 	}, nil
 }
 
@@ -160,6 +162,21 @@ func (d *Discover) Feed(events []core.ProcessEvent) {
 	if dropped := d.queue.push(events); dropped > 0 {
 		d.stats.queueLost.Add(uint64(dropped))
 		d.cfg.Lost("discover", "queue_full", uint64(dropped))
+	}
+}
+
+// Settle returns when everything that was fed before the call has been told to the
+// handler, or with ctx. It needs Run.
+func (d *Discover) Settle(ctx context.Context) {
+	done := make(chan struct{})
+	select {
+	case d.asked <- done:
+	case <-ctx.Done():
+		return
+	}
+	select {
+	case <-done:
+	case <-ctx.Done():
 	}
 }
 

@@ -128,6 +128,10 @@ func (w *watcher) run(ctx context.Context) error {
 		case <-w.queue.wake:
 			w.now = time.Now()
 			w.takeEvents()
+		case done := <-w.asked:
+			w.now = time.Now()
+			w.takeEvents()
+			close(done)
 		case res := <-w.results:
 			w.now = time.Now()
 			w.out--

@@ -27,6 +27,8 @@ type Env struct {
 	Floor bool
 	// Newcomers tells units of processes; nil tells nobody.
 	Newcomers *Newcomers
+	// Settling asks units for what they hold back; nil asks nobody.
+	Settling *Settling
 	// Secrets is what is known of encrypted connections; nil knows nothing.
 	Secrets *Secrets
 	// Shared holds the maps that units have in common; nil when each has its own.

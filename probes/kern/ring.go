@@ -14,8 +14,8 @@ import (
 // ErrFlushed is what Read returns after Flush, when the ring is empty.
 var ErrFlushed = ringbuf.ErrFlushed
 
-// Ring reads a ring buffer. Read is for one goroutine; Flush and Close may come
-// from others.
+// Ring reads a ring buffer. Read, Drain and Resume are for one goroutine; Flush and
+// Close may come from others.
 type Ring struct {
 	reader  *ringbuf.Reader
 	record  ringbuf.Record
@@ -36,7 +36,7 @@ func NewRing(m *ebpf.Map) (*Ring, error) {
 // limit. raw is valid only during the call. An empty ring is no error.
 //
 // It returns ErrFlushed after a Flush, when all that was left has been handed
-// out, and from then on. After Close the error is os.ErrClosed. It allocates
+// out, and from then on until Resume. After Close the error is os.ErrClosed. It allocates
 // nothing per record.
 func (r *Ring) Read(wait time.Duration, limit int, each func(raw []byte)) (n int, err error) {
 	if r.flushed {
@@ -81,6 +81,9 @@ func (r *Ring) Drain(each func(raw []byte)) error {
 		}
 	}
 }
+
+// Resume lets Read go on after ErrFlushed.
+func (r *Ring) Resume() { r.flushed = false }
 
 // Waiting is how many bytes of the ring are in use.
 func (r *Ring) Waiting() int { return r.reader.AvailableBytes() }

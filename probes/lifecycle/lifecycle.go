@@ -109,7 +109,7 @@ func (u *unit) Serve(ctx context.Context, ready func()) error {
 		return nil
 	}
 	defer leave()
-	ended := make(chan struct{})
+	ending, ended := make(chan struct{}), make(chan struct{})
 	defer close(ended)
 	go func() {
 		select {
@@ -118,19 +118,34 @@ func (u *unit) Serve(ctx context.Context, ready func()) error {
 		case <-ended:
 			return
 		}
+		close(ending)
 		_ = u.ring.Flush() // the ring is open as long as we serve
 	}()
 	ready()
+	return u.read(ending)
+}
+
+// read hands on what comes until the ring is flushed to end it.
+func (u *unit) read(ending <-chan struct{}) error {
+	asked := u.env.Settling.Join(func() { _ = u.ring.Flush() })
+	defer asked.Leave()
 	for {
 		n, err := u.ring.Read(idle, batch, u.decode)
 		u.deliver()
-		if err != nil {
-			if errors.Is(err, kern.ErrFlushed) || errors.Is(err, os.ErrClosed) {
+		switch {
+		case errors.Is(err, kern.ErrFlushed):
+			asked.Answer(func() {})
+			select {
+			case <-ending:
 				return nil
+			default:
+				u.ring.Resume()
 			}
+		case errors.Is(err, os.ErrClosed):
+			return nil
+		case err != nil:
 			return fmt.Errorf("read process events: %w", err)
-		}
-		if n > 0 {
+		case n > 0:
 			time.Sleep(pause)
 		}
 	}

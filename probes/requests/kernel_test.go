@@ -298,7 +298,7 @@ func attach(t testing.TB, ring int, who ...core.ProcKey) *running {
 		t.Skip("needs root")
 	}
 	s := newSink()
-	unit, err := Spec(kern.Env{Sink: s, RequestsRing: ring, Floor: onFloor(t)}).Make()
+	unit, err := Spec(kern.Env{Sink: s, RequestsRing: ring, Floor: onFloor(t), Settling: &kern.Settling{}}).Make()
 	if err != nil {
 		t.Fatal(err)
 	}

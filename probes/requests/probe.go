@@ -154,7 +154,7 @@ func (p *probe) Serve(ctx context.Context, ready func()) error {
 		return nil
 	}
 	defer leave()
-	stop := make(chan struct{})
+	ending, stop := make(chan struct{}), make(chan struct{})
 	defer close(stop)
 	go func() {
 		select {
@@ -163,14 +163,17 @@ func (p *probe) Serve(ctx context.Context, ready func()) error {
 		case <-stop:
 			return
 		}
+		close(ending)
 		p.ring.Flush()
 	}()
 	ready()
-	return p.read(att)
+	return p.read(att, ending)
 }
 
-// read hands on what comes until the ring is flushed.
-func (p *probe) read(att *kern.Attachment) error {
+// read hands on what comes until the ring is flushed to end it.
+func (p *probe) read(att *kern.Attachment, ending <-chan struct{}) error {
+	asked := p.env.Settling.Join(func() { p.ring.Flush() })
+	defer asked.Leave()
 	pair := newIntake(p.env.Sink, &steering{side: p.side, lost: p.untuned})
 	if pair.TLS = p.tls; !p.tls {
 		pair.Secret = p.secret
@@ -180,7 +183,14 @@ func (p *probe) read(att *kern.Attachment) error {
 	for {
 		n, err := p.ring.Read(wait, readBatch, pair.take)
 		if errors.Is(err, kern.ErrFlushed) {
-			return look.last()
+			asked.Answer(look.settle)
+			select {
+			case <-ending:
+				return look.last()
+			default:
+				p.ring.Resume()
+				continue
+			}
 		}
 		if err != nil {
 			return fmt.Errorf("read requests ring: %w", err)

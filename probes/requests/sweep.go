@@ -137,6 +137,12 @@ func (s *sweeper) last() error {
 	return err
 }
 
+// settle takes in what is there now, as if nothing followed, and goes on.
+func (s *sweeper) settle() {
+	s.last() // an error comes back at the next read
+	s.side.final.Set(uint32(0))
+}
+
 func (s *sweeper) see(o *requestsOpen) {
 	s.open = true
 	if o.State != stateRequest {

@@ -189,3 +189,24 @@ func clientCountsAreExact(t *testing.T) {
 		})
 	}
 }
+
+// Who asks the probe to settle knows of every answer that was there, at once, and
+// what follows is counted as ever.
+func TestSettlingTellsEveryAnswer(t *testing.T) {
+	bothPaths(t, func(t *testing.T) {
+		server, addr := start(t, "serve", "127.0.0.1:0")
+		r := attach(t, roomy, server.key)
+		c := dial(t, addr)
+		for i := range 50 {
+			c.do("GET", "/users/7", "", "")
+			// The client may be ahead of the end of the server's call; by itself the
+			// probe would tell after a sweep and its patience only.
+			for began := time.Now(); r.total(server.key) != uint64(i+1); {
+				if time.Since(began) > 140*time.Millisecond {
+					t.Fatalf("%d told, want %d", r.total(server.key), i+1)
+				}
+				r.env.Settling.Settle(t.Context())
+			}
+		}
+	})
+}

@@ -49,7 +49,8 @@ func (p *Reader) decide(c *connection, proto *wire.Protocol, r *Record) {
 	c.guess = nil
 	delete(p.undecided, c)
 	c.proto = proto
-	c.conn = proto.New(wire.Options{Names: p.names, Joined: c.joined || g.looked > len(g.waiting)+1, Port: r.serverPort()})
+	unread := g.looked > len(g.waiting)+1
+	c.conn = proto.New(wire.Options{Names: p.names, Joined: c.joined || unread, Missed: c.missed && !unread, Port: r.serverPort()})
 	p.join(c)
 	at, how := r.endpoint(), captureFor(proto)
 	if p.judge.learn(at, proto, how) && p.tune != nil {

@@ -77,6 +77,9 @@ func (p *Reader) harvest(c *connection, r *Record) {
 		c.sni, c.peer = out.Peer, ""
 	}
 	p.holes += out.Skipped
+	if out.Missed > 0 {
+		p.missed(r, uint64(out.Missed))
+	}
 	for i := range out.Exchanges {
 		if out.Exchanges[i].Partial {
 			p.holes++
@@ -105,6 +108,14 @@ func (p *Reader) count(r *Record, found uint64) {
 	t.Parsed += found
 	t.Unpaired += uint64(p.out.Unpaired)
 	t.Exchanges += told
+}
+
+// missed counts requests that went by unseen.
+func (p *Reader) missed(r *Record, n uint64) {
+	t := p.of(r.Proc)
+	t.Exchanges += n
+	t.Lost += n
+	p.sink.Lost("wire", "requests", n)
 }
 
 // request hands one exchange on.

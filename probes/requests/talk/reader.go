@@ -63,6 +63,7 @@ type Reader struct {
 	now, aged int64                    // CLOCK_MONOTONIC as far as known; when names were aged
 	asking    int                      // datagram sockets that wait for an answer, as of the last Waiting
 	stirred   bool                     // something moved among streaming
+	forgot    bool                     // there was no room for a connection
 	late      map[*connection]struct{} // with answers that wait for their requests
 	spare     []*kept
 	// TLS says that what is read was encrypted; set it before the first record.
@@ -162,6 +163,8 @@ func (p *Reader) begin(r *Record) *connection {
 		}
 	}
 	c.joined = r.Flags&Joined != 0 || r.Seq > 1
+	// One that was forgotten may have been counted; no others begin with a hole.
+	c.missed = r.Flags&Joined == 0 && r.Seq > 1 && !p.forgot && r.Family != FamilyUnix
 	p.meet(c, r)
 	t := p.of(c.proc)
 	t.Connections++
@@ -183,13 +186,22 @@ func (p *Reader) inOrder(c *connection, r *Record) bool {
 	}
 	c.seq = r.Seq
 	if ahead > 1 || r.Flags&Joined != 0 {
-		p.of(r.Proc).Gaps++
-		if c.conn != nil {
-			c.conn.Gap(&p.out)
-			p.harvest(c, r)
-		}
+		p.gap(c, r)
 	}
 	return true
+}
+
+// gap tells the parser that records are missing before r.
+func (p *Reader) gap(c *connection, r *Record) {
+	p.of(r.Proc).Gaps++
+	if c.conn == nil {
+		return
+	}
+	c.conn.Gap(&p.out)
+	p.harvest(c, r)
+	if again, ok := c.conn.(wire.Rejoiner); ok && r.Flags&Joined != 0 {
+		again.Rejoin()
+	}
 }
 
 // understand hands a record to the parser of its connection, or finds one.
@@ -235,6 +247,9 @@ func (p *Reader) end(c *connection, r *Record) {
 	p.release1(c)
 	p.catchUp(c)
 	p.giveUp(c)
+	if int32(r.Seq-c.seq) > 0 && r.Seq != 0 {
+		p.gap(c, r)
+	}
 	if c.conn != nil {
 		c.conn.End(r.Last, reason(r.Flags), &p.out)
 		p.harvest(c, r)
@@ -257,6 +272,7 @@ func (p *Reader) evicted(c *connection) {
 		p.finish(c)
 	}
 	p.leave(c)
+	p.forgot = true
 }
 
 func (p *Reader) forget(c *connection) {

@@ -30,7 +30,8 @@ type connection struct {
 
 	seq       uint32 // of the newest record
 	last      int64  // time of it
-	joined    bool   // older than the observation
+	joined    bool   // older than the observation, or its first records are missing
+	missed    bool   // it is not older
 	nameless  bool   // the kernel does not know its role
 	captured  Capture
 	widened   uint8  // times that it was, see widen
