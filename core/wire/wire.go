@@ -65,6 +65,9 @@ type Options struct {
 	// bytes may be the middle of a message, and state (prepared statements,
 	// header tables) may be missing.
 	Joined bool
+	// Missed says, with Joined, that the connection is not older: its first spans
+	// are missing, as after a Gap.
+	Missed bool
 	// Port is the server's, 0 when it is unknown or there is none.
 	Port uint16
 }
@@ -146,6 +149,9 @@ type Out struct {
 	// that were understood, and those that were not.
 	Unpaired        int
 	Parsed, Skipped int64
+	// Missed counts requests that were made and went by unseen, in a hole: those
+	// that the numbers of what came later tell of. They are in nothing else.
+	Missed int
 	// Wrong says that this is not the protocol after all; the Conn is dropped.
 	Wrong bool
 	// Switch names the protocol that the connection speaks from here on
@@ -181,6 +187,10 @@ const (
 // Adopter is a Conn that goes on with what another protocol has begun. Adopt is
 // called once, before the first Feed, with Out.Begun.
 type Adopter interface{ Adopt(x *Exchange) }
+
+// Rejoiner is a Conn that tells requests that went by unseen (Out.Missed). Rejoin
+// is called after a Gap in which nobody was to look: what went by is not missed.
+type Rejoiner interface{ Rejoin() }
 
 // Resolved is one address of a name.
 type Resolved struct {

@@ -38,6 +38,7 @@ type conn struct {
 	streams        streams
 	misses         int
 	known          bool // frames were seen
+	missed
 }
 
 // side is what one end sends.
@@ -68,9 +69,13 @@ func newConn(o wire.Options) *conn {
 	c := &conn{names: o.Names}
 	c.client.names, c.server.names = o.Names, o.Names
 	c.server.from, c.server.preface = wire.Server, -1
+	c.holed, c.sure = o.Missed, o.Missed || !o.Joined
 	if o.Joined {
 		c.client.lost, c.server.lost = true, true
 		c.client.unknown, c.server.unknown = wire.UnknownJoined, wire.UnknownJoined
+		if o.Missed {
+			c.client.unknown, c.server.unknown = wire.UnknownLost, wire.UnknownLost
+		}
 		c.client.preface = -1
 	}
 	return c
@@ -128,6 +133,7 @@ func (c *conn) resync(d *side, s *wire.Span) bool {
 	b := s.Data
 	if d.from == wire.Client && len(b) >= len(preface) && string(b[:len(preface)]) == preface {
 		d.lost, d.preface = false, 0
+		c.beginning()
 		return true
 	}
 	if frames, end := chain(b); frames == 0 || end < 0 {
@@ -146,6 +152,8 @@ func (c *conn) lose(d *side, out *wire.Out) {
 	d.forget()
 	if d.from == wire.Server {
 		c.tellAll(out)
+	} else {
+		c.holed = true
 	}
 }
 
@@ -200,6 +208,9 @@ func (c *conn) begin(d *side, s *wire.Span, out *wire.Out) {
 	}
 	c.known, c.misses = true, 0
 	d.left = f.length
+	if c.holed && f.typ != typePriority { // which is of streams, too, that are never opened
+		c.sign(f.stream)
+	}
 	switch f.typ {
 	case typeHeaders, typePush:
 		d.gathered, d.fragment, d.missing, d.size = d.gathered[:0], 0, false, frameHead

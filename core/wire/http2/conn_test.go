@@ -261,11 +261,17 @@ func FuzzConn(f *testing.F) {
 			}
 			k.send(from, (*side)[:n], beyond)
 			*side = (*side)[n:]
+			if split&64 != 0 && turn%5 == 4 {
+				k.conn.Gap(&k.out)
+			}
 			if len(k.conn.streams.list) > maxStreams || len(k.conn.client.gathered) > maxBlock {
 				t.Fatal("too much is kept")
 			}
 		}
 		k.conn.End(1<<40, "reset", &k.out)
+		if k.out.Missed < 0 || k.out.Missed > maxMissed*(1+int(k.size)) {
+			t.Errorf("%d missed", k.out.Missed)
+		}
 		if err := wiretest.Sane(k.out.Exchanges, k.size); err != nil {
 			t.Error(err)
 		}

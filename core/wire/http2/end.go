@@ -51,6 +51,9 @@ func (c *conn) goAway(d *side, s *wire.Span, out *wire.Out) {
 		return
 	}
 	last := binary.BigEndian.Uint32(d.gathered) & (1<<31 - 1)
+	if c.holed {
+		c.sign(last)
+	}
 	for n := len(c.streams.list); n > 0; n = len(c.streams.list) {
 		x := &c.streams.list[n-1]
 		if x.id <= last {
@@ -80,6 +83,7 @@ func (c *conn) tellAll(out *wire.Out) {
 
 // Gap implements wire.Conn.
 func (c *conn) Gap(out *wire.Out) {
+	c.holed = true
 	c.tellAll(out)
 	c.lose(&c.client, out)
 	c.lose(&c.server, out)
@@ -99,6 +103,7 @@ func (c *conn) End(at int64, reason string, out *wire.Out) {
 			c.tell(x, reason, "", out)
 		}
 	}
+	c.skipped(c.seen+2, out)
 }
 
 // Waiting implements wire.Conn. Streams wait for nothing.

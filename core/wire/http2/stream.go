@@ -157,8 +157,9 @@ func (c *conn) request(d *side, f *fields, s *wire.Span, out *wire.Out) {
 	case f.method == "" && f.path == "" && !f.hidden:
 		return // trailers of one that nobody saw
 	}
+	c.skipped(id, out)
 	c.orphans(id, out)
-	if x == nil {
+	if x = c.streams.find(id); x == nil {
 		c.room(out)
 		x = c.streams.open(stream{id: id, start: d.opened, code: -1})
 	} else { // its answer was reported before
@@ -196,8 +197,7 @@ func (c *conn) orphans(before uint32, out *wire.Out) {
 		if x.id >= before || x.known || !x.done {
 			return
 		}
-		out.Unpaired++
-		c.streams.drop(x)
+		c.orphan(x, out)
 	}
 }
 
@@ -214,8 +214,7 @@ func (c *conn) room(out *wire.Out) {
 // part tells a stream of which no more can be known.
 func (c *conn) part(x *stream, out *wire.Out) {
 	if !x.known {
-		out.Unpaired++
-		c.streams.drop(x)
+		c.orphan(x, out)
 		return
 	}
 	x.partial = true

@@ -272,7 +272,7 @@ func (p *Reader) evicted(c *connection) {
 		p.finish(c)
 	}
 	p.leave(c)
-	p.forgot = true
+	p.forgot = p.forgot || !c.datagram
 }
 
 func (p *Reader) forget(c *connection) {
