@@ -193,6 +193,7 @@ static __always_inline void exchange(struct conn *c, struct chunk *k)
 	if (to == TO_GREETING) {
 		c->x.flags |= GREETING;
 		show(c, k, CHUNK_HEAD, 0, 0);
+		c->x.flags &= ~GREETING;
 		return;
 	}
 	fill(c, to, k);

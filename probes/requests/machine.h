@@ -99,7 +99,8 @@ static __always_inline int put_body(struct conn *c, __u64 tail)
 		tail = RESPONSE_HEAD + REQUEST_HEAD;
 	if (bpf_ringbuf_output(&ring, x, sizeof(*x) + tail, waking(x->last)))
 		lose(x);
-	x->flags &= ~SAID_ONCE;
+	else
+		x->flags &= ~SAID_ONCE;
 	return 0;
 }
 ONCE_ALONE(put)

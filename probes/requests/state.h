@@ -105,8 +105,8 @@ struct process {
 };
 
 struct trouble {
-	__u64 lost; // exchanges that did not fit into the ring
-	__u64 chunks; // the same of single transfers
+	__u64 lost; // requests that did not fit into the ring
+	__u64 chunks; // the same of other transfers
 	__u64 unpaired; // bytes of responses without a request
 };
 
@@ -131,6 +131,15 @@ static __always_inline struct trouble *trouble_of(struct exchange *x)
 	return bpf_map_lookup_elem(&troubles, &p);
 }
 
+// asks tells whether a record is one of a request: an exchange, or a datagram of
+// the client.
+static __always_inline bool asks(struct exchange *x)
+{
+	if (x->kind != CHUNK)
+		return x->kind == EXCHANGE;
+	return x->flags & DATAGRAM && !(x->flags & RECEIVED) == (x->role == ROLE_CLIENT);
+}
+
 static __noinline int lose(struct exchange *x)
 {
 	struct trouble *t;
@@ -139,14 +148,14 @@ static __noinline int lose(struct exchange *x)
 		__sync_fetch_and_add(&lost_amendments, 1);
 		return 0;
 	}
-	if (x->kind == EXCHANGE)
+	if (asks(x))
 		__sync_fetch_and_add(&lost_exchanges, 1);
 	else
 		__sync_fetch_and_add(&lost_chunks, 1);
 	t = trouble_of(x);
 	if (!t)
 		return 0;
-	if (x->kind == EXCHANGE)
+	if (asks(x))
 		__sync_fetch_and_add(&t->lost, 1);
 	else
 		__sync_fetch_and_add(&t->chunks, 1);

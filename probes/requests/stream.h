@@ -132,9 +132,10 @@ static __always_inline int show_body(struct conn *c, struct chunk *k, __u64 cap,
 	if (cap > k->n)
 		cap = k->n;
 	if (cap > CHUNK_HEAD) {
-		if (!put_big(c, k, cap))
+		if (put_big(c, k, cap))
+			x->flags &= ~SAID_ONCE;
+		else
 			lose(x);
-		x->flags &= ~SAID_ONCE;
 		return 0;
 	}
 	if (cap)
