@@ -14,6 +14,7 @@ const maxSecrets = 1024
 // text cannot be had. It is safe for concurrent use; nil knows nothing.
 type Secrets struct {
 	mu    sync.Mutex
+	all   string // why nobody's can be had
 	why   map[core.ProcKey]string
 	asked map[core.ProcKey]bool
 	news  chan core.ProcKey
@@ -32,6 +33,9 @@ func (s *Secrets) Why(proc core.ProcKey) string {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.all != "" {
+		return s.all
+	}
 	if !s.asked[proc] && len(s.asked) < maxSecrets {
 		select {
 		case s.news <- proc:
@@ -62,6 +66,17 @@ func (s *Secrets) Tell(proc core.ProcKey, why string) {
 	} else if len(s.why) < maxSecrets {
 		s.why[proc] = why
 	}
+}
+
+// TellAll answers for every process: why nobody's plain text can be had; "" says
+// that it depends on the process.
+func (s *Secrets) TellAll(why string) {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all = why
 }
 
 // Forget drops what is known of a process that ended.

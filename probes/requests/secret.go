@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 
 	"vitals/core"
@@ -80,8 +81,10 @@ var (
 func (s *secrets) Attach(ctx context.Context) (core.Parts, error) {
 	att := kern.NewAttachment("instrumentation/"+KindTLS, &s.env)
 	if err := s.attachSecrets(att); err != nil {
+		s.env.Secrets.TellAll(unreadable(err))
 		return nil, errors.Join(err, att.Close(ctx))
 	}
+	s.env.Secrets.TellAll("")
 	s.probe.mu.Lock()
 	s.att = att
 	s.selected = selection{side: s.side}
@@ -97,6 +100,15 @@ func (s *secrets) Attach(ctx context.Context) (core.Parts, error) {
 		s.use(att, t, core.ProcKey{})
 	}
 	return s.parts(), nil
+}
+
+// unreadable is err as the reason why nobody's TLS is read.
+func unreadable(err error) string {
+	var known *core.Remedied
+	if errors.As(err, &known) {
+		err = known.Err
+	}
+	return "the TLS probe does not run: " + strings.TrimPrefix(err.Error(), core.ErrUnsupported.Error()+": ")
 }
 
 func (s *secrets) attachSecrets(att *kern.Attachment) error {
@@ -175,6 +187,7 @@ func (s *secrets) Detach(ctx context.Context) error {
 	s.probe.mu.Lock()
 	var err error
 	if s.att != nil {
+		s.env.Secrets.TellAll("the TLS probe is switched off")
 		err = clearMap(s.objs.Speakers)
 	}
 	s.probe.mu.Unlock()

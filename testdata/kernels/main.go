@@ -1,121 +1,125 @@
 // Kernels is the first program of a machine that was booted to see whether the
-// programs work on its kernel: a server and a client in two processes, and a
-// look at them. What vitals counted must be what the client did.
+// programs work on its kernel: servers and clients in several processes, and a
+// look at them. What vitals counted must be what the clients did, and what it
+// leaves behind when it is killed is nothing. It stands beside vitals.
 package main
 
 import (
-	"encoding/json"
 	"fmt"
-	"io"
 	"log"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"strings"
 	"time"
 )
 
-const requests = 200
-
 func main() {
 	log.SetFlags(0)
 	switch {
 	case len(os.Args) > 1 && os.Args[1] == "serve":
 		serve()
-	case len(os.Args) > 2 && os.Args[1] == "fetch":
-		fetch(os.Args[2])
+	case len(os.Args) > 3 && os.Args[1] == "fetch":
+		fetch(os.Args[2], os.Args[3])
 	default:
 		look()
 	}
 }
 
-func serve() {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println(l.Addr())
-	log.Fatal(http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/busy" {
-			http.Error(w, "busy", http.StatusServiceUnavailable)
-		}
-	})))
-}
-
-// fetch waits for a line, then asks.
-func fetch(addr string) {
-	fmt.Scanln()
-	for i := range requests {
-		path := "/users/1"
-		if i%4 == 0 {
-			path = "/busy"
-		}
-		resp, err := http.Get("http://" + addr + path)
-		if err != nil {
-			log.Fatal(err)
-		}
-		io.Copy(io.Discard, resp.Body)
-		resp.Body.Close()
-	}
-	time.Sleep(time.Minute)
-}
-
-type row struct {
-	PID    int    `json:"pid"`
-	Role   string `json:"role"`
-	Route  string `json:"route"`
-	Status int    `json:"status"`
-	Count  int    `json:"count"`
+// actors are the processes that are looked at.
+type actors struct {
+	server, client, nginx *exec.Cmd // nginx may be nil
+	begin                 func()    // lets the client ask
+	done                  chan error
+	port                  string // of nginx
 }
 
 func look() {
-	server := exec.Command("/proc/self/exe", "serve")
-	var addr string
-	out, _ := server.StdoutPipe()
-	if err := server.Start(); err != nil {
-		log.Fatal(err)
-	}
-	fmt.Fscanln(out, &addr)
-	client := exec.Command("/proc/self/exe", "fetch", addr)
-	in, _ := client.StdinPipe()
-	if err := client.Start(); err != nil {
-		log.Fatal(err)
-	}
-	time.AfterFunc(12*time.Second, func() { fmt.Fprintln(in) }) // attached by then, however slow the machine
-	text, err := exec.Command("/root/vitals", "snapshot", "--for", "35s", "-o", "json").Output()
-	if err != nil {
-		log.Fatalf("vitals: %v\n%s", err, text)
-	}
-	server.Process.Kill()
-	client.Process.Kill()
-	var got struct {
-		Requests []row `json:"requests"`
-	}
-	if err := json.Unmarshal(text, &got); err != nil {
-		log.Fatal(err)
-	}
-	wrong := judge(got.Requests, map[string]int{"server": server.Process.Pid, "client": client.Process.Pid})
+	a := cast()
+	defer a.end()
+	got, wrong := snapshot(a)
+	wrong = append(wrong, judge(got, a)...)
 	if len(wrong) > 0 {
-		log.Fatalf("wrong: %s\n%+v", strings.Join(wrong, "; "), got.Requests)
+		fmt.Printf("wrong:\n  %s\n", strings.Join(wrong, "\n  "))
+		for _, r := range got.Requests {
+			fmt.Printf("%+v\n", r)
+		}
+		for _, u := range got.Units {
+			fmt.Printf("%+v\n", u)
+		}
+		fmt.Printf("lost %v\n", got.Self.Lost)
+		a.end()
+		log.Fatal("counts differ")
 	}
 	fmt.Println("counts agree")
+	if err := killed(a); err != nil {
+		a.end()
+		log.Fatal(err)
+	}
+	fmt.Println("nothing is left of a killed one")
 }
 
-// judge compares with what fetch did.
-func judge(rows []row, pids map[string]int) (wrong []string) {
-	for role, pid := range pids {
-		for route, want := range map[string]row{"/users/{id}": {Status: 200, Count: requests * 3 / 4}, "/busy": {Status: 503, Count: requests / 4}} {
-			n := 0
-			for _, r := range rows {
-				if r.PID == pid && r.Role == role && r.Route == route && r.Status == want.Status {
-					n += r.Count
-				}
+// cast starts the servers, and a client that waits.
+func cast() *actors {
+	a := &actors{server: exec.Command("/proc/self/exe", "serve"), done: make(chan error, 1)}
+	var plain, secret string
+	out, _ := a.server.StdoutPipe()
+	if err := a.server.Start(); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Fscanln(out, &plain, &secret)
+	a.startNginx()
+	a.client = exec.Command("/proc/self/exe", "fetch", plain, secret)
+	a.client.Stderr = os.Stderr
+	in, _ := a.client.StdinPipe()
+	said, _ := a.client.StdoutPipe()
+	if err := a.client.Start(); err != nil {
+		log.Fatal(err)
+	}
+	a.begin = func() {
+		fmt.Fprintln(in)
+		go func() {
+			var word string
+			if fmt.Fscanln(said, &word); word != "done" {
+				a.done <- fmt.Errorf("the client said %q", word)
+				return
 			}
-			if n != want.Count {
-				wrong = append(wrong, fmt.Sprintf("%s %s: %d, want %d", role, route, n, want.Count))
-			}
+			a.done <- a.curl()
+		}()
+	}
+	return a
+}
+
+func (a *actors) end() {
+	for _, c := range []*exec.Cmd{a.server, a.client, a.nginx} {
+		if c != nil {
+			c.Process.Kill()
 		}
 	}
-	return wrong
+}
+
+// snapshot runs vitals while the clients ask.
+func snapshot(a *actors) (got seen, wrong []string) {
+	v, said, err := watching("-o", "json")
+	if err != nil {
+		return got, []string{err.Error()}
+	}
+	time.Sleep(8 * time.Second) // the programs with TLS are looked at one after the other
+	began := time.Now()
+	a.begin()
+	select {
+	case err := <-a.done:
+		if err != nil {
+			wrong = append(wrong, err.Error())
+		}
+		fmt.Printf("asked for %v\n", time.Since(began).Round(time.Second))
+	case <-time.After(3 * time.Minute):
+		wrong = append(wrong, "the clients do not come to an end")
+	}
+	time.Sleep(3 * time.Second)
+	v.Process.Signal(os.Interrupt)
+	text := said()
+	if err := v.Wait(); err != nil {
+		wrong = append(wrong, "vitals: "+err.Error())
+	}
+	return got, append(wrong, got.read(text)...)
 }
