@@ -214,7 +214,11 @@ func (s *sweeper) byProcess() {
 		if s.side.troubles.LookupAndDelete(key, &v) != nil && errors.Join(s.side.troubles.Lookup(key, &v), s.side.troubles.Delete(key)) != nil {
 			continue
 		}
-		c := s.pair.Coverage(core.ProcKey{PID: int32(key.Tgid), Birth: key.Birth})
+		proc := core.ProcKey{PID: int32(key.Tgid), Birth: key.Birth}
+		if v.Chunks > 0 {
+			s.pair.Lossy(proc)
+		}
+		c := s.pair.Coverage(proc)
 		c.Exchanges += v.Lost
 		c.Lost += v.Lost
 		c.Unpaired += v.Unpaired

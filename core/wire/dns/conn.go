@@ -7,6 +7,7 @@ package dns
 
 import (
 	"encoding/binary"
+	"slices"
 	"strings"
 
 	"vitals/core/wire"
@@ -95,6 +96,14 @@ type conn struct {
 	agains   int // how many ids of again may be answered once more
 	misses   int
 	known    bool
+	hole     hole
+}
+
+// hole is what is remembered of a time in which nothing was seen.
+type hole struct {
+	fresh bool     // nothing came since
+	until int64    // nanoseconds: until then come answers to what was asked in it, or before
+	told  []uint16 // ids of questions that were told because of it
 }
 
 func newConn(o wire.Options, tcp bool) *conn {
@@ -105,6 +114,7 @@ func newConn(o wire.Options, tcp bool) *conn {
 	case portLLMNR:
 		c.protocol = "llmnr"
 	}
+	c.hole.fresh = o.Missed
 	if o.Joined && tcp {
 		c.in[0].Forget()
 		c.in[1].Forget()
@@ -179,6 +189,9 @@ func (c *conn) message(b []byte, size, at int64, s *wire.Span, out *wire.Out) bo
 		return false
 	}
 	c.misses, c.known = 0, true
+	if c.hole.fresh {
+		c.hole.fresh, c.hole.until = false, at+maxWait
+	}
 	if m.answer {
 		c.answer(&m, size, at, s, out)
 	} else {
@@ -252,9 +265,7 @@ func (c *conn) answer(m *message, size, at int64, s *wire.Span, out *wire.Out) {
 	}
 	i := c.find(m, name)
 	if i < 0 {
-		if !c.answeredAgain(m) {
-			out.Unpaired++
-		}
+		c.unasked(m, at, out)
 		return
 	}
 	q := &c.pending[i]
@@ -277,6 +288,23 @@ func (c *conn) answer(m *message, size, at int64, s *wire.Span, out *wire.Out) {
 	x.Code, x.FailedServer, x.FailedClient = rcode(code)
 	c.tell(i, x, out)
 }
+
+// unasked takes an answer to nothing that waits.
+func (c *conn) unasked(m *message, at int64, out *wire.Out) {
+	i := slices.Index(c.hole.told, m.id)
+	switch {
+	case i >= 0:
+		c.hole.told = slices.Delete(c.hole.told, i, i+1)
+	case c.answeredAgain(m):
+	case at > c.hole.until:
+		out.Unpaired++
+	case c.tcp:
+		out.Missed++
+	} // datagrams that ask are counted where they are lost
+}
+
+// Rejoin implements wire.Rejoiner.
+func (c *conn) Rejoin() { c.hole.fresh = false }
 
 // answeredAgain reports whether m answers something that was answered before: a
 // question that was sent twice, or a transfer in many messages.
@@ -301,7 +329,11 @@ func (c *conn) tell(i int, x wire.Exchange, out *wire.Out) {
 
 // Gap implements wire.Conn.
 func (c *conn) Gap(out *wire.Out) {
+	c.hole.fresh, c.hole.told = true, c.hole.told[:0]
 	for len(c.pending) > 0 {
+		if c.tcp {
+			c.hole.told = append(c.hole.told, c.pending[0].id)
+		}
 		c.tell(0, wire.Exchange{Partial: true}, out)
 	}
 	if c.tcp {

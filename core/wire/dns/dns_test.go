@@ -247,3 +247,43 @@ func BenchmarkLookup(b *testing.B) {
 		}
 	}
 }
+
+// After a hole nothing is counted twice: what waited is told then, what was asked
+// unseen is counted where datagrams are lost.
+func TestAnswersAfterAHole(t *testing.T) {
+	a, lost := ask(1, "a.example", typeA, 0), ask(2, "lost.example", typeA, 0)
+	d := newDatagrams(wire.Options{})
+	d.send(wire.Client, a)
+	d.c.Gap(&d.out)
+	d.send(wire.Server, reply(lost, 0, typeA))
+	d.send(wire.Server, reply(a, 0, typeA))
+	d.send(wire.Client, a) // somebody else asks, or again: the server counts it, too
+	d.send(wire.Server, reply(a, 0, typeA))
+	d.at += 20e9
+	d.send(wire.Server, reply(lost, 0, typeA))
+	d.want(t, 1, "A a.example  partial", "A a.example NOERROR")
+	if d.out.Missed != 0 {
+		t.Errorf("%d missed", d.out.Missed)
+	}
+	d = newDatagrams(wire.Options{Joined: true, Missed: true})
+	d.send(wire.Server, reply(lost, 0, typeA))
+	d.want(t, 0)
+}
+
+// On a connection nobody counts what is lost: an answer tells of its question.
+func TestAnswersOnAConnectionAfterAHole(t *testing.T) {
+	framed := func(b []byte) []byte { return append([]byte{0, byte(len(b))}, b...) }
+	c := TCP.New(wire.Options{Names: wire.NewNames(100, nil)})
+	var out wire.Out
+	feed := func(from wire.Side, b []byte) {
+		c.Feed(&wire.Span{From: from, Data: b, Size: int64(len(b)), First: 1e9, Last: 1e9}, &out)
+	}
+	a, lost := ask(1, "a.example", typeA, 0), ask(2, "lost.example", typeA, 0)
+	feed(wire.Client, framed(a))
+	c.Gap(&out)
+	feed(wire.Server, framed(reply(a, 0, typeA)))
+	feed(wire.Server, framed(reply(lost, 0, typeA)))
+	if out.Missed != 1 || out.Unpaired != 0 || len(out.Exchanges) != 1 || !out.Exchanges[0].Partial {
+		t.Errorf("%+v", out)
+	}
+}

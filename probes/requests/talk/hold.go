@@ -101,11 +101,33 @@ func (p *Reader) Release(open map[uint64]bool) {
 
 // age ends sockets of datagrams on which nothing was said for long.
 func (p *Reader) age() {
+	p.tick()
+	for c := p.datagrams.oldest; c != nil && p.now-c.last > maxSilence; c = p.datagrams.oldest {
+		if p.lossy[c.proc] >= c.last && c.conn != nil { // the answer may have been lost on its way here
+			c.conn.Gap(&p.out)
+			p.harvest(c, &Record{Cookie: c.cookie, Proc: c.proc, Role: c.role})
+		}
+		p.end(c, &Record{Kind: End, Flags: Timeout | Datagram, Cookie: c.cookie, Proc: c.proc, Role: c.role, Times: Times{Last: p.now}})
+	}
+}
+
+func (p *Reader) tick() {
 	if p.Clock != nil {
 		p.now = max(p.now, p.Clock())
 	}
-	for c := p.datagrams.oldest; c != nil && p.now-c.last > maxSilence; c = p.datagrams.oldest {
-		p.end(c, &Record{Kind: End, Flags: Timeout | Datagram, Cookie: c.cookie, Proc: c.proc, Role: c.role, Times: Times{Last: p.now}})
+}
+
+// Lossy says that transfers of a process were lost: what nobody seems to answer
+// may have been answered.
+func (p *Reader) Lossy(proc core.ProcKey) {
+	p.tick()
+	for old, at := range p.lossy {
+		if p.now-at > 2*maxSilence {
+			delete(p.lossy, old)
+		}
+	}
+	if len(p.lossy) < maxLossy {
+		p.lossy[proc] = p.now
 	}
 }
 

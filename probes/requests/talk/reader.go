@@ -19,6 +19,7 @@ const (
 	// others away for good.
 	ageNames = int64(60e9)
 	maxBatch = 1024
+	maxLossy = 4096 // processes
 )
 
 // Tuner tells the kernel how to hand connections over. It is called by the
@@ -63,6 +64,7 @@ type Reader struct {
 	now, aged int64                    // CLOCK_MONOTONIC as far as known; when names were aged
 	asking    int                      // datagram sockets that wait for an answer, as of the last Waiting
 	stirred   bool                     // something moved among streaming
+	lossy     map[core.ProcKey]int64   // processes of which transfers were lost, and when that was noticed
 	forgot    bool                     // there was no room for a connection
 	late      map[*connection]struct{} // with answers that wait for their requests
 	spare     []*kept
@@ -100,6 +102,7 @@ func New(sink core.Sink, list []*wire.Protocol, tune Tuner) *Reader {
 		streaming: make(map[*connection]struct{}),
 		undecided: make(map[*connection]struct{}),
 		late:      make(map[*connection]struct{}),
+		lossy:     make(map[core.ProcKey]int64),
 	}
 	p.peers = newPeers(p.names)
 	p.table = newTable(maxConns, p.evicted)

@@ -40,8 +40,11 @@ func (c *toy) Feed(s *wire.Span, out *wire.Out) {
 	if s.From == wire.Client {
 		x := wire.Exchange{Method: c.opts.Names.Get(words[0]), Start: s.First, Asked: s.Size, Partial: c.opts.Joined}
 		c.waiting = append(c.waiting, x)
-		if string(words[0]) == "nonsense" {
+		switch string(words[0]) {
+		case "nonsense":
 			out.Wrong = true
+		case "after": // a hole, in which there were three others
+			out.Missed = 3
 		}
 		return
 	}
