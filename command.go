@@ -7,9 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/user"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -78,11 +76,13 @@ func startCommand(r *cli.Options, screen bool) (*command, error) {
 		ended: make(chan struct{}), said: r.Stderr}
 	c.Stdin, c.Stdout, c.Stderr = os.Stdin, r.Stdout, r.Stderr
 	c.SysProcAttr = &syscall.SysProcAttr{}
-	if err := c.as(r.Paths.User); err != nil {
-		return nil, err
-	}
+	c.as(r.Paths.User)
 	if screen {
-		if c.output, err = os.CreateTemp("", "vitals-output-*.log"); err != nil {
+		err := r.Paths.User.Do(func() (err error) {
+			c.output, err = os.CreateTemp("", "vitals-output-*.log")
+			return err
+		})
+		if err != nil {
 			return nil, fmt.Errorf("start %s: %w", c.name, err)
 		}
 		c.Stdin, c.Stdout, c.Stderr = nil, c.output, c.output
@@ -107,23 +107,13 @@ func startCommand(r *cli.Options, screen bool) (*command, error) {
 }
 
 // as gives the command the rights and the environment of who called sudo.
-func (c *command) as(u config.User) error {
+func (c *command) as(u config.User) {
 	if !u.Other {
-		return nil
-	}
-	known, err := user.LookupId(strconv.Itoa(u.UID))
-	if err != nil {
-		return fmt.Errorf("start %s as %s: %w", c.name, u.Name, err)
-	}
-	ids, err := known.GroupIds()
-	if err != nil {
-		return fmt.Errorf("start %s as %s: %w", c.name, u.Name, err)
+		return
 	}
 	credential := &syscall.Credential{Uid: uint32(u.UID), Gid: uint32(u.GID)}
-	for _, id := range ids {
-		if n, err := strconv.ParseUint(id, 10, 32); err == nil {
-			credential.Groups = append(credential.Groups, uint32(n))
-		}
+	for _, g := range u.Groups {
+		credential.Groups = append(credential.Groups, uint32(g))
 	}
 	c.SysProcAttr.Credential = credential
 	c.Env = slices.DeleteFunc(os.Environ(), func(e string) bool {
@@ -131,7 +121,6 @@ func (c *command) as(u config.User) error {
 		return strings.HasPrefix(name, "SUDO_") || name == "HOME" || name == "USER" || name == "LOGNAME"
 	})
 	c.Env = append(c.Env, "HOME="+u.Home, "USER="+u.Name, "LOGNAME="+u.Name)
-	return nil
 }
 
 // release lets the command begin once ready returns.

@@ -84,13 +84,19 @@ func TestCommandEndsWithVitals(t *testing.T) {
 	}
 }
 
+var goesTo = regexp.MustCompile(`goes to (/\S+\.log)`)
+
 // With a screen the command's output goes to a file, and quitting ends it.
 func TestCommandUnderTheDashboard(t *testing.T) {
 	needRoot(t)
 	m := openTerminal(t, 120, 40)
 	m.run(binary(t, "vitals") + " -- sh -c 'echo garbage on the screen; exec sleep 1000'")
-	m.waitFor("goes to /")
-	m.waitMatch(`sleep\s`)
+	file := goesTo.FindStringSubmatch(m.waitMatch(goesTo.String()))[1]
+	// It begins once everything is attached; ended before, it says nothing.
+	until(t, 20*time.Second, "the command runs", func() bool {
+		b, err := os.ReadFile(file)
+		return err == nil && len(b) > 0
+	})
 	if s := m.screen(); strings.Contains(s, "garbage on the screen\n") {
 		t.Errorf("%s", s)
 	}
@@ -98,7 +104,7 @@ func TestCommandUnderTheDashboard(t *testing.T) {
 	s := m.waitMatch(`sh \(pid \d+\): signal: terminated; its output is in\s+(/\S+)`)
 	name := regexp.MustCompile(`its output is in\s+(/\S+)`).FindStringSubmatch(s)[1]
 	defer os.Remove(name)
-	if b, err := os.ReadFile(name); err != nil || string(b) != "garbage on the screen\n" {
-		t.Errorf("%q %v", b, err)
+	if b, err := os.ReadFile(name); err != nil || string(b) != "garbage on the screen\n" || name != file {
+		t.Errorf("%q %v, in %s, told %s", b, err, name, file)
 	}
 }

@@ -3,9 +3,6 @@ package main
 import (
 	"fmt"
 	"net/url"
-	"os"
-	"strings"
-	"syscall"
 
 	"vitals/core"
 	"vitals/core/config"
@@ -24,7 +21,7 @@ func (p *program) integrate(s settings) {
 		Retry:    func(unit string) { p.supervisor.Submit(core.Intent{Op: core.IntentRetry, Unit: unit}) },
 		Memory:   stateFile{s.Paths, s.Paths.Integrations()},
 		Vault:    stateFile{s.Paths, s.Paths.Logins()},
-		Operator: operator(s), Recorder: p.recorder(), Log: s.log,
+		Recorder: p.recorder(), Log: s.log,
 	})
 	for _, r := range p.servers.Apply(servers(s)) {
 		if r.Err != nil {
@@ -40,7 +37,7 @@ func servers(s settings) integrations.Settings {
 	out := integrations.Settings{
 		Discovery: integrations.Discovery(c.Rules.Discovery), Interval: c.Rules.Interval, Timeout: c.Rules.Timeout,
 		NoScrape: c.Rules.Scrape != nil && !*c.Rules.Scrape,
-		Enable:   c.Rules.Enable, Deny: c.Rules.Deny, Pin: c.Rules.Pin, File: s.File,
+		Enable:   c.Rules.Enable, Deny: c.Rules.Deny, Pin: c.Rules.Pin, File: s.File, Operator: operator(s),
 	}
 	if out.Discovery == "" && (!s.screen && !s.push || s.Rehearse) {
 		out.Discovery = integrations.DiscoverOff
@@ -96,15 +93,12 @@ func shared(s settings) kit.Shared {
 	return out
 }
 
-// operator is whose rights the references of the configuration are read with:
-// those of the invoking user, unless root wrote the file.
+// operator is who wrote what the configuration says of integrations.
 func operator(s settings) kit.Operator {
-	u := s.Paths.User
-	o := kit.Operator{Other: u.Other, UID: uint32(u.UID), GID: uint32(u.GID), Do: u.Do}
-	if i, err := os.Stat(s.File); err == nil {
-		if st, ok := i.Sys().(*syscall.Stat_t); ok && st.Uid == 0 && !strings.HasPrefix(s.File, s.Paths.ConfigDir+"/") {
-			o.Other = false
-		}
+	u := s.Author("integrations")
+	o := kit.Operator{Other: u.Other, UID: uint32(u.UID), GID: uint32(u.GID), Name: u.Name, Home: u.Home, Do: u.Do}
+	for _, g := range u.Groups {
+		o.Groups = append(o.Groups, uint32(g))
 	}
 	return o
 }

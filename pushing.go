@@ -21,6 +21,9 @@ func (p *program) destinations(s settings) (out []push.Config) {
 			continue
 		}
 		c := destination(d)
+		if author := s.PushAuthor(); author.Other {
+			c.As = author.Do
+		}
 		c.Instance, c.Version, c.Log = s.InstanceName(), version, s.log
 		c.Source, c.Fresh, c.Report, c.Event = p.engine, p.engine.Flush, p.engine.Push, p.engine.Event
 		own := p.pushes.of(lineOf(c), p.calls)

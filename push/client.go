@@ -2,6 +2,7 @@ package push
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -28,24 +30,41 @@ const (
 // client sends single requests to one group of one gateway.
 type client struct {
 	*settings
+	mu   sync.Mutex // guards what follows, where As is set
 	http *http.Client
+	read string   // fingerprint of the settings with what their files held
+	told []string // the secrets in those
 }
 
 // newClient reads the certificate files that the settings name.
-func newClient(s *settings) (*client, error) {
-	dialer := &net.Dialer{Timeout: dialTimeout}
-	version := s.Version
-	if version == "" {
-		version = "dev"
+func newClient(s *settings) (c *client, err error) {
+	c = &client{settings: s}
+	if s.As == nil {
+		c.http, err = c.build(s.HTTP)
+	} else {
+		_, err = c.current()
 	}
-	h, err := config.NewClientFromConfig(*s.HTTP, "push",
+	return c, err
+}
+
+func (c *client) build(from *config.HTTPClientConfig) (*http.Client, error) {
+	dialer := &net.Dialer{Timeout: dialTimeout}
+	h, err := config.NewClientFromConfig(*from, "push",
 		config.WithDialContextFunc(dialer.DialContext),
-		config.WithUserAgent("vitals/"+version))
+		config.WithUserAgent("vitals/"+cmp.Or(c.Version, "dev")))
 	if err != nil {
-		return nil, fmt.Errorf("push client settings: %s", s.redact(err.Error()))
+		return nil, fmt.Errorf("push client settings: %s", c.settings.redact(err.Error()))
 	}
 	h.CheckRedirect = followRedirect
-	return &client{settings: s, http: h}, nil
+	return h, nil
+}
+
+// redact removes the secrets of the settings and of the files that they name.
+func (c *client) redact(text string) string {
+	c.mu.Lock()
+	told := c.told
+	c.mu.Unlock()
+	return hide(c.settings.redact(text), told)
 }
 
 // followRedirect follows only what keeps method, body and host: anything else
@@ -93,8 +112,12 @@ func (c *client) ask(ctx context.Context, method, url string, body []byte, conte
 	// and is not sent.
 	req.Header["Idempotency-Key"] = []string{}
 
+	h, err := c.current()
+	if err != nil {
+		return answer{verdict: transient, err: fmt.Errorf("push to %s: %w", c.shown, err)}
+	}
 	call := core.StartCall(c.Recorder, "push")
-	resp, err := c.http.Do(req)
+	resp, err := h.Do(req)
 	call.End(err)
 	if err != nil {
 		return c.unanswered(ctx, err)
@@ -166,8 +189,10 @@ func (r *redacted) Unwrap() error { return r.err }
 
 // redact removes the secrets that we know from words that we did not write.
 // Shorter ones would make the text unreadable and tell nothing.
-func (s *settings) redact(text string) string {
-	for _, secret := range s.secrets {
+func (s *settings) redact(text string) string { return hide(text, s.secrets) }
+
+func hide(text string, secrets []string) string {
+	for _, secret := range secrets {
 		if len(secret) >= 3 {
 			text = strings.ReplaceAll(text, secret, "***")
 		}

@@ -76,6 +76,9 @@ type Config struct {
 	// again when they change.
 	HTTP *config.HTTPClientConfig
 
+	// As, when not nil, runs what reads the files that HTTP names, and what touches
+	// that of a Textfile, with the rights of whoever wrote the settings.
+	As func(f func() error) error
 	// Keep and Drop are selectors (filter.Parse) of what is pushed, no Keep means
 	// all; Change is what happens to that on its way.
 	Keep, Drop []string

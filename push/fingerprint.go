@@ -17,9 +17,16 @@ import (
 func (s *settings) fingerprint() string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%q %q %q %q %v %v %v %q ", s.Kind, s.target, s.Method, s.group, s.Interval, s.Timeout, s.DeleteOnExit, s.Version)
-	fmt.Fprintf(h, "%q %q %v %q %q ", s.Format, s.Compression, s.Mode, s.Keep, s.Drop)
+	fmt.Fprintf(h, "%q %q %v %q %q %t ", s.Format, s.Compression, s.Mode, s.Keep, s.Drop, s.As == nil)
 	walk(reflect.ValueOf(s.Change), func(v reflect.Value) { writeLeaf(h, v) })
 	walk(reflect.ValueOf(s.HTTP), func(v reflect.Value) { writeLeaf(h, v) })
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// fingerprintOf is one of client settings alone.
+func fingerprintOf(c *config.HTTPClientConfig) string {
+	h := sha256.New()
+	walk(reflect.ValueOf(c), func(v reflect.Value) { writeLeaf(h, v) })
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 

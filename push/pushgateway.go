@@ -107,4 +107,8 @@ func (g *gatewaySender) check(ctx context.Context) (string, error) {
 	return "", a.err
 }
 
-func (g *gatewaySender) close() { g.http.CloseIdleConnections() }
+func (g *gatewaySender) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.http.CloseIdleConnections()
+}

@@ -43,12 +43,15 @@ type textfile struct {
 
 func openTextfile(s *settings) (sender, error) {
 	// Of a run that was killed while it wrote.
-	for _, left := range s.leftovers() {
-		if err := os.Remove(left); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("push to %s: remove what an earlier run left: %w", s.shown, err)
+	err := s.as(func() error {
+		for _, left := range s.leftovers() {
+			if err := os.Remove(left); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("push to %s: remove what an earlier run left: %w", s.shown, err)
+			}
 		}
-	}
-	return &textfile{settings: s}, nil
+		return nil
+	})
+	return &textfile{settings: s}, err
 }
 
 func (s *settings) tempPrefix() string { return "." + filepath.Base(s.Path) + ".tmp" }
@@ -69,7 +72,7 @@ func (f *textfile) deliver(_ context.Context, p payload) (answer, int) {
 		return answer{verdict: permanent, err: fmt.Errorf("push to %s: encode: %w", f.shown, err)}, 0
 	}
 	call := core.StartCall(f.Recorder, "push")
-	err = f.replace(body)
+	err = f.as(func() error { return f.replace(body) })
 	call.End(err)
 	if err != nil {
 		return answer{verdict: transient, err: &core.Remedied{
@@ -114,7 +117,7 @@ func fileRemedy(err error) string {
 }
 
 func (f *textfile) remove(context.Context) error {
-	if err := os.Remove(f.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := f.as(func() error { return os.Remove(f.Path) }); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil
@@ -123,7 +126,9 @@ func (f *textfile) remove(context.Context) error {
 // check asks the kernel whether the directory may be written to.
 func (f *textfile) check(context.Context) (string, error) {
 	dir := filepath.Dir(f.Path)
-	if err := unix.Access(dir, unix.W_OK|unix.X_OK); err != nil {
+	// Of who we are now, not of who started us.
+	err := f.as(func() error { return unix.Faccessat(unix.AT_FDCWD, dir, unix.W_OK|unix.X_OK, unix.AT_EACCESS) })
+	if err != nil {
 		return "", &core.Remedied{Err: fmt.Errorf("push to %s: directory %s: %w", f.shown, core.Clean(dir, core.MaxCmdline), err), Remedy: fileRemedy(err)}
 	}
 	return "the directory can be written to", nil

@@ -63,6 +63,7 @@ func Load(o Options) (*Loaded, error) {
 	}
 	fatal = append(fatal, l.fromEnv(o, table)...)
 	fatal = append(fatal, l.fromFlags(o, table)...)
+	l.keepLogin()
 	if len(fatal) > 0 {
 		return l, &Error{fatal}
 	}
@@ -76,22 +77,15 @@ func (l *Loaded) fromFile(o Options, table []setting) (problems []Problem, named
 		file = getenv(o.Env, "VITALS_CONFIG")
 	}
 	if file != "" {
-		text, err := read(file, maxFile)
+		text, err := l.Paths.read(file)
 		if err != nil {
-			return []Problem{{Where: file, Text: cause(err) + ": check the path given with --config"}}, true
+			return []Problem{{Where: file, Text: cause(err) + ": " + l.Paths.remedy(err)}}, true
 		}
 		l.File = file
 		return l.take(file, text, table, &o.Checks), true
 	}
 	for _, file := range l.Paths.Files() {
-		var text []byte
-		get := func() (err error) { text, err = read(file, maxFile); return err }
-		var err error
-		if l.Paths.ConfigDir != "" && strings.HasPrefix(file, l.Paths.ConfigDir) {
-			err = l.Paths.User.Do(get)
-		} else {
-			err = get()
-		}
+		text, err := l.Paths.read(file)
 		switch {
 		case err == nil:
 			l.File = file

@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,6 +19,7 @@ import (
 type User struct {
 	Name     string
 	UID, GID int
+	Groups   []int  // beside GID; of another user only
 	Home     string // empty when there is none
 	// Other is true when that is not who we run as: files of this user are then
 	// touched with their rights, never with ours.
@@ -59,7 +62,21 @@ func Invoker(env []string) User {
 	if err1 != nil || err2 != nil || uid <= 0 || !filepath.IsAbs(u.HomeDir) {
 		return own
 	}
-	return User{Name: u.Username, UID: uid, GID: gid, Home: u.HomeDir, Other: true}
+	return User{Name: u.Username, UID: uid, GID: gid, Groups: groupsOf(u), Home: u.HomeDir, Other: true}
+}
+
+// groupsOf are a user's groups; none where they cannot be found out.
+func groupsOf(u *user.User) (groups []int) {
+	ids, err := u.GroupIds()
+	if err != nil {
+		return nil
+	}
+	for _, id := range ids {
+		if n, err := strconv.ParseUint(id, 10, 31); err == nil {
+			groups = append(groups, int(n))
+		}
+	}
+	return groups
 }
 
 // Do runs f with the user's rights on files: what they cannot read is not read,
@@ -93,15 +110,23 @@ func (u User) Do(f func() error) error {
 	return <-result
 }
 
-// become changes the file-system user of this thread. Only the thread's own
-// rights change, so nothing else in the program is disturbed.
+// become changes the file-system user of this thread, and its groups: those of
+// root may read what the user may not. Only the thread's own rights change, so
+// nothing else in the program is disturbed.
 func (u User) become() (restore func() bool, err error) {
 	oldUID, oldGID := fsIDs()
+	oldGroups, err := syscall.Getgroups()
+	if err != nil {
+		return nil, fmt.Errorf("read our groups: %w", err)
+	}
 	restore = func() bool {
 		unix.SetfsuidRetUid(oldUID)
 		unix.SetfsgidRetGid(oldGID)
 		uid, gid := fsIDs()
-		return uid == oldUID && gid == oldGID
+		return setGroups(oldGroups) == nil && uid == oldUID && gid == oldGID
+	}
+	if err := setGroups(u.Groups); err != nil {
+		return nil, fmt.Errorf("change the groups (CAP_SETGID): %w", err)
 	}
 	unix.SetfsgidRetGid(u.GID)
 	unix.SetfsuidRetUid(u.UID)
@@ -110,6 +135,19 @@ func (u User) become() (restore func() bool, err error) {
 		return nil, errors.New("not allowed to change the user (CAP_SETUID and CAP_SETGID)")
 	}
 	return restore, nil
+}
+
+// setGroups changes the groups of this thread; the library would change those of
+// all threads.
+func setGroups(groups []int) error {
+	ids := make([]uint32, len(groups)+1) // never empty, for its address
+	for i, g := range groups {
+		ids[i] = uint32(g)
+	}
+	if _, _, e := syscall.RawSyscall(unix.SYS_SETGROUPS, uintptr(len(groups)), uintptr(unsafe.Pointer(&ids[0])), 0); e != 0 {
+		return e
+	}
+	return nil
 }
 
 // fsIDs reads the current ids: the calls return them and refuse -1.

@@ -17,7 +17,9 @@ func (m *Manager) readable(s Settings, entries []entry) {
 			return
 		}
 		seen[file] = true
-		if i, err := os.Stat(file); err == nil && i.Mode().Perm()&0o044 != 0 {
+		var i os.FileInfo
+		err := s.Operator.As(func() (err error) { i, err = os.Stat(file); return err })
+		if err == nil && i.Mode().Perm()&0o044 != 0 {
 			m.notice(fmt.Sprintf("%s %s can be read by others than its owner (chmod 600 it)", what, core.Clean(file, core.MaxRoute)), nil)
 		}
 	}

@@ -18,6 +18,7 @@ type options struct {
 	Labels            map[string]string
 	// What its own section says, 0 for nothing: a scrape keeps to that too.
 	ownInterval, ownTimeout time.Duration
+	operator                kit.Operator // whose files and commands its settings name
 }
 
 // job is one integration that shall run: its recipe, and what became of it. It
@@ -200,6 +201,6 @@ func (j *job) phased(u core.UnitRow) {
 }
 
 func (o options) equal(p options) bool {
-	return o.Interval == p.Interval && o.Timeout == p.Timeout && o.Scrape == p.Scrape &&
+	return o.operator.Same(p.operator) && o.Interval == p.Interval && o.Timeout == p.Timeout && o.Scrape == p.Scrape &&
 		o.ownInterval == p.ownInterval && o.ownTimeout == p.ownTimeout && maps.Equal(o.Labels, p.Labels)
 }

@@ -38,7 +38,6 @@ type Config struct {
 	// Load and Save keep what the user decided, Keep and Kept the logins that shall
 	// survive: bytes for a file that only its owner can read. nil keeps nothing.
 	Memory, Vault Store
-	Operator      kit.Operator
 	Recorder      core.Recorder
 	Log           *slog.Logger
 	Limits        Limits

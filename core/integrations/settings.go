@@ -22,7 +22,8 @@ type Settings struct {
 	// Enable, Deny and Pin are patterns of found ones: "redis", "redis/127.0.0.1:*".
 	Enable, Deny, Pin []string
 	Sections          []Section
-	File              string // that they were read from, "" without one
+	File              string       // that they were read from, "" without one
+	Operator          kit.Operator // who wrote that
 }
 
 // Discovery says what happens with servers that are found.
@@ -145,7 +146,7 @@ func (s *Settings) options(k kit.Kind, c Common) options {
 	o := options{
 		Interval: cmp.Or(c.Interval, s.Interval, k.Interval),
 		Timeout:  cmp.Or(c.Timeout, s.Timeout, 5*time.Second),
-		Scrape:   !s.NoScrape, Labels: c.Labels, ownInterval: c.Interval, ownTimeout: c.Timeout,
+		Scrape:   !s.NoScrape, Labels: c.Labels, ownInterval: c.Interval, ownTimeout: c.Timeout, operator: s.Operator,
 	}
 	o.Timeout = min(o.Timeout, o.Interval)
 	if c.Scrape != nil {

@@ -199,7 +199,7 @@ func (u *unit) collect(ctx context.Context) error {
 // within runs a call of the collector with a deadline. One that does not return
 // is closed, and the unit ends; one that does not return even then is left behind.
 func (u *unit) within(ctx context.Context, limit time.Duration, f func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(kit.WithOperator(ctx, u.job.m.cfg.Operator), limit)
+	ctx, cancel := context.WithTimeout(kit.WithOperator(ctx, u.job.recipe().options.operator), limit)
 	defer cancel()
 	done := make(chan error, 1)
 	go func() {

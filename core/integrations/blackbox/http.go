@@ -56,7 +56,7 @@ func (t *timing) trace() *httptrace.ClientTrace {
 // http asks for a page, on connections of its own.
 func (c *collector) http(ctx context.Context, b *kit.Batch) error {
 	t := &timing{}
-	client, err := c.client(t)
+	client, err := c.client(ctx, t)
 	if err != nil {
 		return err
 	}
@@ -90,8 +90,8 @@ func (c *collector) http(ctx context.Context, b *kit.Batch) error {
 	return c.judge(resp, body, b)
 }
 
-func (c *collector) client(t *timing) (*http.Client, error) {
-	config, err := c.config(func(s tls.ConnectionState) { t.set(func(time.Time) { t.state = &s }) })
+func (c *collector) client(ctx context.Context, t *timing) (*http.Client, error) {
+	config, err := c.config(ctx, func(s tls.ConnectionState) { t.set(func(time.Time) { t.state = &s }) })
 	if err != nil {
 		return nil, err
 	}

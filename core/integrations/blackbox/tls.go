@@ -12,8 +12,8 @@ import (
 
 // config is how to speak TLS to a host. seen hears of the connection before its
 // certificate is judged, so that the end of one that is not valid any more is told.
-func (c *collector) config(seen func(tls.ConnectionState)) (*tls.Config, error) {
-	config, err := c.settings.TLS.Config(c.target.Host)
+func (c *collector) config(ctx context.Context, seen func(tls.ConnectionState)) (*tls.Config, error) {
+	config, err := c.settings.TLS.Config(ctx, c.target.Host)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +70,7 @@ func (c *collector) stream(ctx context.Context, b *kit.Batch) error {
 		return nil
 	}
 	var state *tls.ConnectionState
-	config, err := c.config(func(s tls.ConnectionState) { state = &s })
+	config, err := c.config(ctx, func(s tls.ConnectionState) { state = &s })
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -111,7 +112,7 @@ func (s Secret) read(ctx context.Context) (string, error) {
 	switch s.kind {
 	case "file":
 		var text string
-		err := as(ctx, func() (err error) {
+		err := operatorOf(ctx).As(func() (err error) {
 			text, err = readBounded(s.text)
 			return err
 		})
@@ -121,7 +122,12 @@ func (s Secret) read(ctx context.Context) (string, error) {
 		if dir == "" {
 			return "", errors.New("systemd gave no credentials (LoadCredential= in the unit)")
 		}
-		return readBounded(filepath.Join(dir, s.text))
+		var text string
+		err := operatorOf(ctx).As(func() (err error) {
+			text, err = readBounded(filepath.Join(dir, s.text))
+			return err
+		})
+		return text, err
 	case "env":
 		v, ok := os.LookupEnv(s.text)
 		if !ok {
@@ -135,7 +141,7 @@ func (s Secret) read(ctx context.Context) (string, error) {
 }
 
 func readBounded(path string) (string, error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe in its place must not hang us
 	if err != nil {
 		return "", err
 	}
@@ -155,12 +161,11 @@ func readBounded(path string) (string, error) {
 func output(ctx context.Context, args []string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
-	cmd.WaitDelay = time.Second
-	demote(ctx, cmd)
+	cmd := exec.Command(args[0], args[1:]...)
+	operatorOf(ctx).demote(cmd)
 	var out bounded
 	cmd.Stdout = &out
-	if err := cmd.Run(); err != nil {
+	if err := run(ctx, cmd); err != nil {
 		return "", fmt.Errorf("%s: %w", args[0], err)
 	}
 	return strings.TrimRight(out.text.String(), "\r\n"), nil

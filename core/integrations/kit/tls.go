@@ -29,9 +29,10 @@ func (t TLS) Validate() error {
 	return nil
 }
 
-// Config reads the files, anew at each call, so that rotated ones are taken up
-// at the next connect. address is that of the server.
-func (t TLS) Config(address string) (*tls.Config, error) {
+// Config reads the files, anew at each call and with the rights of the operator
+// of ctx, so that rotated ones are taken up at the next connect. address is that
+// of the server.
+func (t TLS) Config(ctx context.Context, address string) (*tls.Config, error) {
 	c := &tls.Config{ServerName: t.ServerName, InsecureSkipVerify: t.InsecureSkipVerify, MinVersion: tls.VersionTLS12}
 	if c.ServerName == "" {
 		c.ServerName = address
@@ -39,8 +40,15 @@ func (t TLS) Config(address string) (*tls.Config, error) {
 			c.ServerName = host
 		}
 	}
+	read := func(file string) (text string, err error) {
+		err = operatorOf(ctx).As(func() (err error) {
+			text, err = readBounded(file)
+			return err
+		})
+		return text, err
+	}
 	if t.CA != "" {
-		pem, err := readBounded(t.CA)
+		pem, err := read(t.CA)
 		if err != nil {
 			return nil, fmt.Errorf("tls: ca: %w", err)
 		}
@@ -50,7 +58,15 @@ func (t TLS) Config(address string) (*tls.Config, error) {
 		}
 	}
 	if t.Cert != "" {
-		pair, err := tls.LoadX509KeyPair(t.Cert, t.Key)
+		cert, err := read(t.Cert)
+		if err != nil {
+			return nil, fmt.Errorf("tls: cert: %w", err)
+		}
+		key, err := read(t.Key)
+		if err != nil {
+			return nil, fmt.Errorf("tls: key: %w", err)
+		}
+		pair, err := tls.X509KeyPair([]byte(cert), []byte(key))
 		if err != nil {
 			return nil, fmt.Errorf("tls: cert: %w", err)
 		}
@@ -65,7 +81,7 @@ func (t TLS) Dial(ctx context.Context, e Env, at Endpoint) (net.Conn, error) {
 	if err != nil || !t.Enabled {
 		return plain, err
 	}
-	config, err := t.Config(at.Address)
+	config, err := t.Config(ctx, at.Address)
 	if err == nil {
 		c := tls.Client(plain, config)
 		if err = c.HandshakeContext(ctx); err == nil {

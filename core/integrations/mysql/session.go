@@ -153,7 +153,7 @@ func (c *collector) connect(ctx context.Context) (*session, error) {
 		if err != nil {
 			return nil, err
 		}
-		if config.TLS, err = c.settings.TLS.Config(e.Address); err != nil {
+		if config.TLS, err = c.settings.TLS.Config(ctx, e.Address); err != nil {
 			return nil, err
 		}
 	}

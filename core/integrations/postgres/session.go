@@ -144,7 +144,7 @@ func (c *collector) config(ctx context.Context) (*pgconn.Config, error) {
 	}
 	config.TLSConfig = (*tls.Config)(nil)
 	if c.settings.TLS.Enabled {
-		config.TLSConfig, err = c.settings.TLS.Config(e.Address)
+		config.TLSConfig, err = c.settings.TLS.Config(ctx, e.Address)
 	}
 	return config, err
 }

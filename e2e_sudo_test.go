@@ -1,0 +1,101 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// caller is somebody who may call sudo vitals and nothing else: their home, and
+// the environment that sudo gives.
+func caller(t *testing.T) (home string, env []string) {
+	t.Helper()
+	home, err := os.MkdirTemp("", "caller")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(home) })
+	for _, dir := range []string{home, filepath.Join(home, "vitals")} {
+		os.Mkdir(dir, 0o755)
+		os.Chown(dir, 65534, 65534)
+	}
+	return home, []string{"SUDO_UID=65534", "SUDO_GID=65534", "SUDO_USER=nobody", "XDG_CONFIG_HOME=" + home, "XDG_STATE_HOME=" + home + "/state"}
+}
+
+// A configuration of the caller's names a file of root's in every way there is:
+// nothing of it goes to the servers that it also names, or is shown.
+func TestUnderSudoFilesOfRootStayRoots(t *testing.T) {
+	needRoot(t)
+	home, env := caller(t)
+	var mu sync.Mutex
+	var heard strings.Builder
+	evil := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, password, _ := r.BasicAuth()
+		mu.Lock()
+		defer mu.Unlock()
+		fmt.Fprintf(&heard, "%v %s\n", r.Header, password)
+	}))
+	defer evil.Close()
+	secret := filepath.Join(t.TempDir(), "secret")
+	os.WriteFile(secret, []byte("topsecret"), 0o600)
+	run := func(args ...string) string {
+		p := start(t, env, binary(t, "vitals"), args...)
+		p.wait(40 * time.Second)
+		return p.stdout() + p.stderr()
+	}
+	for _, login := range []string{"authorization: {credentials_file: %s}", "basic_auth: {username: u, password_file: %s}", "tls_config: {ca_file: %s}", "http_headers: {X-A: {files: [%s]}}"} {
+		text := fmt.Sprintf("push:\n  url: %s\n  http: {"+login+"}\nintegrations:\n  redis: {address: \"%s\", password: \"file:%s\"}\n",
+			evil.URL, secret, strings.TrimPrefix(evil.URL, "http://"), secret)
+		os.WriteFile(filepath.Join(home, "vitals", "config.yaml"), []byte(text), 0o644)
+		if said := run("--once"); strings.Contains(said, "topsecret") || !strings.Contains(said, "permission denied") {
+			t.Errorf("%s: it says\n%s", login, tail(said))
+		}
+	}
+	if said := run("check", "--config", secret); strings.Contains(said, "topsecret") || !strings.Contains(said, "rights of nobody") {
+		t.Errorf("a file that is named: it says\n%s", tail(said))
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if strings.Contains(heard.String(), "topsecret") {
+		t.Errorf("sent to a server of the caller's: %s", heard.String())
+	}
+}
+
+// What vitals writes for the caller is the caller's: a text file, and what a
+// command under the dashboard prints.
+func TestUnderSudoFilesBelongToTheCaller(t *testing.T) {
+	needRoot(t)
+	home, env := caller(t)
+	config := filepath.Join(home, "vitals", "config.yaml")
+	ours := filepath.Join(t.TempDir(), "vitals.prom")
+	os.WriteFile(config, []byte("push: {type: textfile, path: "+ours+"}\n"), 0o644)
+	p := start(t, env, binary(t, "vitals"), "--once")
+	p.wait(40 * time.Second)
+	if _, err := os.Stat(ours); err == nil || p.ProcessState.ExitCode() == 0 || !strings.Contains(p.stderr(), "permission denied") {
+		t.Errorf("written where only root may: %v\n%s", err, tail(p.stderr()))
+	}
+	theirs := filepath.Join(home, "vitals.prom")
+	os.WriteFile(config, []byte("push: {type: textfile, path: "+theirs+"}\n"), 0o644)
+	p = start(t, env, binary(t, "vitals"), "--once")
+	p.wait(40 * time.Second)
+	if st, err := os.Stat(theirs); err != nil || st.Sys().(*syscall.Stat_t).Uid != 65534 {
+		t.Errorf("%v, exit %d\n%s", err, p.ProcessState.ExitCode(), tail(p.stderr()))
+	}
+	os.Remove(config)
+	m := openTerminal(t, 120, 40)
+	m.run(strings.Join(env, " ") + " " + binary(t, "vitals") + " -- sh -c 'echo hello; exec sleep 1000'")
+	file := goesTo.FindStringSubmatch(m.waitMatch(goesTo.String()))[1]
+	defer os.Remove(file)
+	if st, err := os.Stat(file); err != nil || st.Sys().(*syscall.Stat_t).Uid != 65534 || st.Mode().Perm() != 0o600 {
+		t.Errorf("%s: %v", file, err)
+	}
+	m.keys("q", "q", "q")
+	m.waitFor("its output is in")
+}
