@@ -1,11 +1,14 @@
 package integrations
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -16,12 +19,33 @@ import (
 
 // proc is a process that listens.
 func proc(pid int32, exe string, listeners ...string) *core.Process {
-	p := &core.Process{ProcKey: core.ProcKey{PID: pid, Birth: uint64(pid)}, Comm: exe, Exe: "/usr/sbin/" + exe, Service: exe, NetNS: 1}
+	p := &core.Process{ProcKey: core.ProcKey{PID: pid, Birth: birth(pid)}, Comm: exe, Exe: "/usr/sbin/" + exe, Service: exe, NetNS: 1}
 	for _, l := range listeners {
 		network, address, _ := strings.Cut(l, " ")
 		p.Listeners = append(p.Listeners, core.Listener{Network: network, Address: address})
 	}
 	return p
+}
+
+// birth is that of a process that is there, and a later one of those that are not.
+func birth(pid int32) uint64 {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return birth(int32(os.Getpid())) + uint64(pid)
+	}
+	n, _ := strconv.ParseUint(strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))[19], 10, 64)
+	return n
+}
+
+// another is a new process in our namespaces.
+func another(t *testing.T) int32 {
+	t.Helper()
+	cmd := exec.Command("sleep", "60")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	return int32(cmd.Process.Pid)
 }
 
 // own is a pid whose namespaces are ours: candidates for it are tried from here.
@@ -240,9 +264,8 @@ func TestProbesKeepTheirDistance(t *testing.T) {
 	f := &fake{probe: func(context.Context, fakeSettings) (string, error) { return "", errors.New("refused") }}
 	w := newWorld(t, func(c *Config) { c.Limits.Again, c.Limits.AgainMax = 60*time.Millisecond, 240*time.Millisecond }, f.kind("fake", nil))
 	began := time.Now()
-	for i := range int32(5) { // one that is started again and again
-		p := proc(own(), "faked", "tcp 127.0.0.1:7000")
-		p.Birth += uint64(i)
+	for range 5 { // one that is started again and again
+		p := proc(another(t), "faked", "tcp 127.0.0.1:7000")
 		w.m.ProcessUp(p)
 		time.Sleep(5 * time.Millisecond)
 		w.m.ProcessDown(p.ProcKey, core.Exit{}, time.Now())
@@ -285,9 +308,7 @@ func TestAServerThatGoesAndComesBack(t *testing.T) {
 		if asked := w.unit(idFound).ID != ""; asked != (away < 50*time.Millisecond) {
 			t.Errorf("gone for %v, it is asked: %v", away, asked)
 		}
-		next := proc(own(), "faked", "tcp 127.0.0.1:7000")
-		next.Birth = p.Birth + 1
-		p = next
+		p = proc(another(t), "faked", "tcp 127.0.0.1:7000")
 		w.m.ProcessUp(p)
 		w.untilRow(idFound, func(r core.IntegrationRow) bool {
 			return r.State == core.IntegrationRunning && len(r.Procs) == 1 && r.Procs[0] == p.ProcKey && r.Runs > 0

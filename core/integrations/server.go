@@ -187,7 +187,7 @@ func reach(l core.Listener) (kit.Endpoint, int) {
 func (s *server) plan(shared kit.Shared) (err error) {
 	defer contain(&err)
 	first := s.procs[0]
-	s.where = dial.At(first.PID)
+	s.where = dial.At(first.ProcKey)
 	suffix := ""
 	if s.where != dial.Here() {
 		suffix = "@" + cmp.Or(first.Container[:min(12, len(first.Container))], "netns-"+strconv.FormatUint(first.NetNS, 10))

@@ -4,6 +4,7 @@
 package dial
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -21,8 +22,9 @@ import (
 
 // Target says where a server is.
 type Target struct {
-	// PID is a process of the server whose namespaces are entered; 0 is here.
-	PID int32
+	// Proc is a process of the server whose namespaces are entered; the zero value
+	// is here. Another process that got its number later is not the server.
+	Proc core.ProcKey
 }
 
 // Here is what connects from where vitals is itself.
@@ -30,11 +32,44 @@ func Here() Target { return Target{} }
 
 // At is the target of a process: Here when it shares the network and the root
 // directory with us, so that the target outlives the process.
-func At(pid int32) Target {
-	if same(pid, "ns/net") && same(pid, "ns/mnt") && same(pid, "root") {
+func At(proc core.ProcKey) Target {
+	t := Target{Proc: proc}
+	if same(proc.PID, "ns/net") && same(proc.PID, "ns/mnt") && same(proc.PID, "root") && t.still() == nil {
 		return Here()
 	}
-	return Target{PID: pid}
+	return t
+}
+
+// still reports whether the process is the one that was meant. Asked after
+// something of it was opened, it says whose that is: a process that is there now
+// was there then.
+func (t Target) still() error {
+	if t == Here() {
+		return nil
+	}
+	b, err := birth(t.Proc.PID)
+	if err != nil {
+		return fmt.Errorf("process %d: %w", t.Proc.PID, err)
+	}
+	if b != t.Proc.Birth {
+		return fmt.Errorf("process %d has ended, and another one has its number", t.Proc.PID)
+	}
+	return nil
+}
+
+// birth is when a process began, in clock ticks after the boot.
+func birth(pid int32) (uint64, error) {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(int(pid)) + "/stat")
+	if err != nil {
+		return 0, err
+	}
+	// The name, in parentheses, may hold anything.
+	const startTime = 22 - 3 // of the fields after it
+	fields := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
+	if len(fields) <= startTime {
+		return 0, errors.New("its state cannot be read")
+	}
+	return strconv.ParseUint(string(fields[startTime]), 10, 64)
 }
 
 func same(pid int32, what string) bool {
@@ -48,7 +83,7 @@ func same(pid int32, what string) bool {
 
 // Dial connects. It returns soon after ctx ends.
 func (t Target) Dial(ctx context.Context, network, address string) (net.Conn, error) {
-	if network == "unix" && address != "" && address[0] != '@' && t.PID != 0 {
+	if network == "unix" && address != "" && address[0] != '@' && t != Here() {
 		fd, err := t.socket(address)
 		if err != nil {
 			return nil, fmt.Errorf("connect to unix:%s: %w", address, err)
@@ -60,10 +95,16 @@ func (t Target) Dial(ctx context.Context, network, address string) (net.Conn, er
 		}
 		return c, nil
 	}
-	if t.PID == 0 || same(t.PID, "ns/net") {
+	if t == Here() {
 		return dial(ctx, network, address)
 	}
-	return apart(func() (func() error, error) { return enter(t.PID) },
+	if same(t.Proc.PID, "ns/net") {
+		if err := t.still(); err != nil {
+			return nil, err
+		}
+		return dial(ctx, network, address)
+	}
+	return apart(t.enter,
 		func() (net.Conn, error) { return dial(ctx, network, address) })
 }
 
@@ -111,14 +152,17 @@ func (t Target) Owner(path string) (uid, gid uint32, err error) {
 // symbolic links cannot leave.
 func (t Target) socket(path string) (int, error) {
 	pid := "self"
-	if t.PID != 0 {
-		pid = strconv.Itoa(int(t.PID))
+	if t != Here() {
+		pid = strconv.Itoa(int(t.Proc.PID))
 	}
 	root, err := unix.Open("/proc/"+pid+"/root", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return -1, fmt.Errorf("open the root directory of process %s: %w", pid, err)
 	}
 	defer unix.Close(root)
+	if err := t.still(); err != nil {
+		return -1, err
+	}
 	fd, err := unix.Openat2(root, path, &unix.OpenHow{
 		Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
 	})
@@ -174,8 +218,9 @@ func apart(change func() (restore func() error, err error), connect func() (net.
 	return r.conn, r.err
 }
 
-// enter takes this thread into the network namespace of a process.
-func enter(pid int32) (func() error, error) {
+// enter takes this thread into the network namespace of the process.
+func (t Target) enter() (func() error, error) {
+	pid := t.Proc.PID
 	ours, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open our network namespace: %w", err)
@@ -186,6 +231,10 @@ func enter(pid int32) (func() error, error) {
 		return nil, fmt.Errorf("open the network namespace of process %d: %w", pid, err)
 	}
 	defer unix.Close(theirs)
+	if err := t.still(); err != nil {
+		unix.Close(ours)
+		return nil, err
+	}
 	if err := unix.Setns(theirs, unix.CLONE_NEWNET); err != nil {
 		unix.Close(ours)
 		return nil, fmt.Errorf("enter the network namespace of process %d: %w", pid, needsRoot(err))

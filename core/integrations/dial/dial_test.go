@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"vitals/core"
 )
 
 // listen says "hello" and the uid of whoever connects.
@@ -56,6 +58,15 @@ func hello(t *testing.T, c net.Conn, err error) {
 	}
 }
 
+func key(t *testing.T, pid int32) core.ProcKey {
+	t.Helper()
+	b, err := birth(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return core.ProcKey{PID: pid, Birth: b}
+}
+
 func needsRootHere(t *testing.T) {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -71,7 +82,7 @@ func TestDialHere(t *testing.T) {
 	listen(t, "unix", path)
 	c, err = Here().Dial(t.Context(), "unix", path)
 	hello(t, c, err)
-	if At(int32(os.Getpid())) != Here() {
+	if At(key(t, int32(os.Getpid()))) != Here() {
 		t.Error("our own process is not here")
 	}
 }
@@ -98,8 +109,8 @@ func sleeper(t *testing.T, args ...string) int32 {
 func TestDialInsideAnotherNetworkNamespace(t *testing.T) {
 	needsRootHere(t)
 	pid := sleeper(t, "-n", "sh", "-c", "ip link set lo up; echo up; exec sleep 60")
-	target := At(pid)
-	if target.PID != pid {
+	target := At(key(t, pid))
+	if target.Proc.PID != pid {
 		t.Fatal("a process in another network namespace is taken for one here")
 	}
 	ours, err := os.Readlink("/proc/thread-self/ns/net")
@@ -111,7 +122,7 @@ func TestDialInsideAnotherNetworkNamespace(t *testing.T) {
 		c.Close()
 		t.Error("the loopback of this machine was reached from inside")
 	}
-	restore, err := enter(pid)
+	restore, err := target.enter()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,6 +137,40 @@ func TestDialInsideAnotherNetworkNamespace(t *testing.T) {
 	if now, _ := os.Readlink("/proc/thread-self/ns/net"); now != ours {
 		t.Errorf("this thread is in %s, was in %s", now, ours)
 	}
+}
+
+// A process that has the number of the one that was meant is not entered, nor
+// taken for one here: it would get the login of the other.
+func TestAnotherProcessWithTheNumberIsNotEntered(t *testing.T) {
+	needsRootHere(t)
+	pid := sleeper(t, "-n", "-m", "sh", "-c", "ip link set lo up; echo up; exec sleep 60")
+	meant := Target{key(t, pid)}
+	restore, err := meant.enter()
+	if err != nil {
+		t.Fatal(err)
+	}
+	inside, _ := listen(t, "tcp", "127.0.0.1:0")
+	if err := restore(); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "s")
+	listen(t, "unix", path)
+	for _, k := range []core.ProcKey{meant.Proc, key(t, int32(os.Getpid()))} {
+		former := At(core.ProcKey{PID: k.PID, Birth: k.Birth - 1})
+		if former == Here() {
+			t.Fatal("it is taken for one here")
+		}
+		for network, address := range map[string]string{"tcp": inside, "unix": path} {
+			if c, err := former.Dial(t.Context(), network, address); err == nil || !strings.Contains(err.Error(), "another one has its number") {
+				t.Errorf("%s: %v %v", network, c, err)
+			}
+		}
+		if _, _, err := former.Owner(path); err == nil {
+			t.Error("it has an owner")
+		}
+	}
+	c, err := meant.Dial(t.Context(), "tcp", inside)
+	hello(t, c, err)
 }
 
 // A container may make its socket a link to one of the host: it is not followed
@@ -145,8 +190,8 @@ func TestLinksDoNotLeaveTheRootOfTheServer(t *testing.T) {
 		os.Mkdir(filepath.Join(root, dir), 0o755)
 	}
 	pid := sleeper(t, "-m", "sh", "-c", `cd "$0" && for d in bin lib lib64 usr; do [ -e /$d ] && mount --rbind /$d $d; done; exec chroot . sh -c "echo up; exec sleep 60"`, root)
-	target := At(pid)
-	if target.PID != pid {
+	target := At(key(t, pid))
+	if target.Proc.PID != pid {
 		t.Fatal("a process with another root is taken for one here")
 	}
 	for _, name := range []string{"/real.sock", "/inner.sock"} {
@@ -210,7 +255,7 @@ func open(t *testing.T) int {
 
 func TestDialErrorsSayWhere(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "none.sock")
-	for _, target := range []Target{Here(), {PID: int32(os.Getpid())}} {
+	for _, target := range []Target{Here(), {key(t, int32(os.Getpid()))}} {
 		_, err := target.Dial(t.Context(), "unix", path)
 		if err == nil || !strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "/proc/") {
 			t.Errorf("%v", err)
@@ -222,7 +267,7 @@ func TestDialErrorsSayWhere(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	began := time.Now()
-	if c, err := (Target{PID: 1 << 30}).Dial(ctx, "tcp", "127.0.0.1:1"); err == nil {
+	if c, err := (Target{core.ProcKey{PID: 1 << 30}}).Dial(ctx, "tcp", "127.0.0.1:1"); err == nil {
 		c.Close()
 		t.Error("a process that is not there was entered")
 	}
