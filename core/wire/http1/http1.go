@@ -149,13 +149,17 @@ func (f *Framing) version(v []byte) bool {
 
 // target takes the request target apart; cut says that it may go on.
 func (r *Request) target(method string, t []byte, cut bool) bool {
+	// Whatever matters is below 64, as bits of a word; nearly nothing of a path is.
+	const never, ends = 1<<(' '+1) - 1, 1<<'?' | 1<<'#' | 1<<';'
 	end := -1 // of the path
 	for i, c := range t {
-		switch {
-		case c <= ' ' || c == 0x7f:
-			return false
-		case end < 0 && (c == '?' || c == '#' || c == ';'):
-			end = i
+		if c < 64 && uint64(never|ends)>>c&1 != 0 || c == 0x7f {
+			if c <= ' ' || c == 0x7f {
+				return false
+			}
+			if end < 0 {
+				end = i
+			}
 		}
 	}
 	if len(t) == 0 {
