@@ -49,21 +49,18 @@ static __always_inline __u32 go_role(__u64 conn)
 	return client ? ROLE_CLIENT : ROLE_SERVER;
 }
 
-static __always_inline int go_pass(__u64 object, __u64 buffer, __u64 n, bool received)
+static __always_inline bool go_passes(struct passage *p, __u64 object, __u64 buffer, __u64 n)
 {
-	struct secret at = { .object = object, .tgid = bpf_get_current_pid_tgid() >> 32 };
-	struct chunk k = { .located = 1, .received = received, .base = buffer, .n = n };
-	struct conn *c = bpf_map_lookup_elem(&conns, &at);
-	int fd = -1;
-
-	if (!n || n > 1 << 30)
-		return 0;
-	k.now = bpf_ktime_get_ns();
-	if (!c) {
-		speaks(at.tgid);
-		fd = go_socket(object);
+	p->at.object = object;
+	p->k.base = buffer;
+	p->k.n = n;
+	p->k.now = bpf_ktime_get_ns();
+	if (n && !bpf_map_lookup_elem(&conns, &p->at)) {
+		speaks(p->at.tgid);
+		p->fd = go_socket(object);
+		p->role = go_role(object);
 	}
-	return pass(&at, &k, NULL, fd, c ? ROLE_UNKNOWN : go_role(object));
+	return true;
 }
 
 static __always_inline int go_read_begins(struct pt_regs *ctx)
@@ -77,19 +74,17 @@ static __always_inline int go_read_begins(struct pt_regs *ctx)
 	return 0;
 }
 
-static __always_inline int go_read_ends(struct pt_regs *ctx)
+static __always_inline bool go_read_ends(struct passage *p, struct pt_regs *ctx)
 {
-	struct caller caller = { .who = GO_G(ctx), .tgid = bpf_get_current_pid_tgid() >> 32 };
+	struct caller caller = { .who = GO_G(ctx), .tgid = p->at.tgid };
 	struct use *use = bpf_map_lookup_elem(&uses, &caller), copy;
 	__s64 n = GO_ARG1(ctx);
 
 	if (!use)
-		return 0;
+		return false;
 	copy = *use;
 	bpf_map_delete_elem(&uses, &caller);
-	if (n <= 0)
-		return 0;
-	return go_pass(copy.object, copy.buffer, n, true);
+	return n > 0 && go_passes(p, copy.object, copy.buffer, n);
 }
 
 #endif

@@ -23,35 +23,29 @@ static __always_inline int begins(__u64 object, __u64 buffer, __u64 length)
 
 // ends takes the result of a call: the length, or whether there is one behind a
 // pointer.
-static __always_inline int ends(__s64 result, __u32 writes, const bool behind)
+static __always_inline bool ends(struct passage *p, __s64 result, bool behind)
 {
 	struct use *use = bpf_task_storage_get(&calls, bpf_get_current_task_btf(), 0, 0);
 	__u64 thread, n = result;
-	struct chunk k = { .located = 1, .received = !writes };
-	struct secret at = {};
-	struct ident *id;
 
 	if (!use || !use->object)
-		return 0;
-	at.object = use->object;
+		return false;
+	p->at.object = use->object;
 	use->object = 0;
 	if (result <= 0)
-		return 0;
+		return false;
 	thread = bpf_get_current_pid_tgid();
-	at.tgid = thread >> 32;
-	k.base = use->buffer;
+	p->k.base = use->buffer;
 	// What was written may have been answered by now: it went when the call began.
-	k.now = writes ? use->start : bpf_ktime_get_ns();
+	p->k.now = p->k.received ? bpf_ktime_get_ns() : use->start;
 	if (behind && result == 1 && bpf_probe_read_user(&n, sizeof(n), (void *)use->length))
-		return 0;
-	if (n > 1 << 30)
-		return 0;
-	k.n = n;
-	id = bpf_map_lookup_elem(&threads, &thread);
-	return pass(&at, &k, id, -1, ROLE_UNKNOWN);
+		return false;
+	p->k.n = n;
+	p->id = bpf_map_lookup_elem(&threads, &thread);
+	return true;
 }
 
-static __always_inline int openssl_begins(struct pt_regs *ctx, const bool behind)
+static __always_inline int openssl_begins(struct pt_regs *ctx, bool behind)
 {
 	return begins(PT_REGS_PARM1(ctx), PT_REGS_PARM2(ctx), behind ? PT_REGS_PARM4(ctx) : 0);
 }

@@ -244,12 +244,27 @@ static __always_inline void first(struct conn *c, struct secret *at, struct chun
 		settle_down(c);
 }
 
+// passage is plain text on its way, and what is known of its connection.
+struct passage {
+	struct secret at;
+	struct chunk k;
+	struct ident *id; // the socket that the thread used last
+	int fd; // of the socket, -1: not known
+	__u32 role;
+};
+
 // pass takes plain text through the machine.
-static __noinline int pass(struct secret *at, struct chunk *k, struct ident *id, int fd, __u32 role)
+static __noinline int pass(struct passage *p)
 {
-	struct conn *c = known(at);
+	struct secret *at = &p->at;
+	struct chunk *k = &p->k;
+	struct ident *id = p->id;
+	struct conn *c;
 	struct sock *sk;
 
+	if (!k->n || k->n > 1 << 30)
+		return 0;
+	c = known(at);
 	if (!c || !lock(c))
 		return 0;
 	// Who reuses an object for another connection begins anew.
@@ -262,13 +277,13 @@ static __noinline int pass(struct secret *at, struct chunk *k, struct ident *id,
 	if (!c->x.family) {
 		if (id) {
 			adopt_ident(c, id);
-		} else if (fd >= 0) {
-			sk = sock_of(fd);
+		} else if (p->fd >= 0) {
+			sk = sock_of(p->fd);
 			if (sk)
 				adopt_sock(c, sk);
 		}
-		if (role != ROLE_UNKNOWN)
-			c->x.role = role;
+		if (p->role != ROLE_UNKNOWN)
+			c->x.role = p->role;
 		first(c, at, k);
 	}
 	move(c, at->tgid, k);
@@ -318,48 +333,66 @@ enum place_role {
 	GUARDED = 32, // at a jump that makes the function begin again
 };
 
+// passes does what is to be done at a place, and reports whether plain text is to
+// be passed on.
+static __always_inline bool passes(struct pt_regs *ctx, struct passage *p, __u32 what)
+{
+	bool behind = what & READ_EX_BEGINS;
+	__u64 ssl = PT_REGS_PARM1(ctx), conn = GO_ARG1(ctx);
+
+	// The verifier knows what is written behind each case: not which way it goes.
+	p->k.received = !(what & WRITE_BEGINS);
+	barrier_var(behind);
+	barrier_var(ssl); // which register it is must not be left to a pointer
+	barrier_var(conn);
+	switch (what) {
+	case READ_BEGINS:
+	case WRITE_BEGINS:
+	case READ_EX_BEGINS:
+	case WRITE_EX_BEGINS:
+		openssl_begins(ctx, behind);
+		return false;
+	case READ_BEGINS | ENDS_TOO:
+	case WRITE_BEGINS | ENDS_TOO:
+	case READ_EX_BEGINS | ENDS_TOO:
+	case WRITE_EX_BEGINS | ENDS_TOO:
+		return ends(p, (__s32)PT_REGS_RC(ctx), behind);
+	case NEW_BEGINS:
+		speaks(p->at.tgid);
+		return false;
+	case FREE_BEGINS:
+	case GO_CLOSE_BEGINS:
+		p->at.object = what == FREE_BEGINS ? ssl : conn;
+		over(&p->at);
+		return false;
+	case GO_READ_BEGINS:
+		go_read_begins(ctx);
+		return false;
+	case GO_READ_BEGINS | ENDS_TOO:
+		return go_read_ends(p, ctx);
+	case GO_WRITE_BEGINS:
+		return go_passes(p, conn, GO_ARG2(ctx), GO_ARG3(ctx));
+	}
+	return false;
+}
+
 // One program for all places: a link holds places of one program, and taking a
-// link away makes the kernel wait for everybody who may be inside.
+// link away makes the kernel wait for everybody who may be inside. And one call of
+// what is long: the verifier follows each.
 SEC("uprobe")
 int place(struct pt_regs *ctx)
 {
 	__u32 what = bpf_get_attach_cookie(ctx);
-	__u64 thread = bpf_get_current_pid_tgid();
-	struct secret at = { .tgid = thread >> 32 };
-	__s32 result = PT_REGS_RC(ctx);
+	struct passage p = {
+		.at = { .tgid = bpf_get_current_pid_tgid() >> 32 },
+		.k = { .located = 1 },
+		.fd = -1,
+		.role = ROLE_UNKNOWN,
+	};
 
 	if (what & GUARDED && AGAIN(ctx))
 		return 0;
-	switch (what & ~GUARDED) {
-	case READ_BEGINS:
-	case WRITE_BEGINS:
-		return openssl_begins(ctx, false);
-	case READ_EX_BEGINS:
-	case WRITE_EX_BEGINS:
-		return openssl_begins(ctx, true);
-	case READ_BEGINS | ENDS_TOO:
-	case WRITE_BEGINS | ENDS_TOO:
-		return ends(result, what & WRITE_BEGINS, false);
-	case READ_EX_BEGINS | ENDS_TOO:
-	case WRITE_EX_BEGINS | ENDS_TOO:
-		return ends(result, what & WRITE_BEGINS, true);
-	case NEW_BEGINS:
-		speaks(at.tgid);
-		return 0;
-	case FREE_BEGINS:
-		at.object = PT_REGS_PARM1(ctx);
-		return over(&at);
-	case GO_READ_BEGINS:
-		return go_read_begins(ctx);
-	case GO_READ_BEGINS | ENDS_TOO:
-		return go_read_ends(ctx);
-	case GO_WRITE_BEGINS:
-		return go_pass(GO_ARG1(ctx), GO_ARG2(ctx), GO_ARG3(ctx), false);
-	case GO_CLOSE_BEGINS:
-		at.object = GO_ARG1(ctx);
-		return over(&at);
-	}
-	return 0;
+	return passes(ctx, &p, what & ~GUARDED) ? pass(&p) : 0;
 }
 
 /* the sweep */
