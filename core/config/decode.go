@@ -236,21 +236,5 @@ func flow(key string, n *node) string {
 	if n.text != "" && secretKey(key, n.text) {
 		return `"***"`
 	}
-	return quoteYAML(hideUserinfo(n.text))
-}
-
-// hideUserinfo takes user and password out of a URL.
-func hideUserinfo(text string) string {
-	scheme, rest, ok := strings.Cut(text, "://")
-	if !ok {
-		return text
-	}
-	end := strings.IndexAny(rest, "/?#")
-	if end < 0 {
-		end = len(rest)
-	}
-	if at := strings.LastIndex(rest[:end], "@"); at >= 0 {
-		return scheme + "://***" + rest[at:]
-	}
-	return text
+	return quoteYAML(core.Redact(n.text))
 }

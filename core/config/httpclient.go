@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"vitals/core"
 )
 
 // httpSetting is the client of a destination in the shape that Prometheus has
@@ -126,7 +128,7 @@ func redactedFlow(n *node, key string) string {
 	}
 	switch {
 	case key == "proxy_url" || key == "token_url":
-		return strconv.Quote(redactURL(n.text))
+		return strconv.Quote(core.Redact(redactURL(n.text)))
 	case public(key):
 		return scalarYAML(n.text)
 	}

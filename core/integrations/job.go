@@ -2,7 +2,6 @@ package integrations
 
 import (
 	"maps"
-	"strings"
 	"sync"
 	"time"
 
@@ -156,29 +155,7 @@ func (j *job) hide(text string) string { return redact(text, j.settings) }
 
 func redact(text string, settings any) string {
 	kit.EachSecret(settings, func(s kit.Secret) { text = s.Hide(text) })
-	return core.Clean(withoutUserinfo(text), core.MaxCmdline)
-}
-
-// withoutUserinfo hides user:password@ in the URLs of a text.
-func withoutUserinfo(text string) string {
-	var out strings.Builder
-	for {
-		before, rest, ok := strings.Cut(text, "://")
-		out.WriteString(before)
-		if !ok {
-			return out.String()
-		}
-		out.WriteString("://")
-		end := strings.IndexAny(rest, "/?# \"'")
-		if end < 0 {
-			end = len(rest)
-		}
-		if at := strings.LastIndex(rest[:end], "@"); at >= 0 {
-			out.WriteString("***")
-			rest = rest[at:]
-		}
-		text = rest
-	}
+	return core.Clean(core.Redact(text), core.MaxCmdline)
 }
 
 func inWords(missing core.Parts, hide func(string) string) []string {

@@ -331,7 +331,7 @@ func textOf(u *url.URL) string {
 func (m *Manager) notice(what string, err error) {
 	e := core.Event{Kind: core.EventNotice, Reason: what}
 	if err != nil {
-		e.Error = core.Clean(withoutUserinfo(err.Error()), core.MaxCmdline)
+		e.Error = core.Clean(core.Redact(err.Error()), core.MaxCmdline)
 	}
 	m.cfg.Event(e)
 }

@@ -318,6 +318,11 @@ func (u *unit) CheckHealth(ctx context.Context, _ core.CheckRequest) (core.Findi
 		f.Message += "; without " + row.Missing[0]
 		details["missing"] = row.Missing
 	}
+	if j, ok := u.collector.(kit.Judge); ok {
+		if err := j.Verdict(); err != nil {
+			f = core.Unhealthy(u.final(err).Error())
+		}
+	}
 	return f.With(details), nil
 }
 

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+
+	"vitals/core"
 )
 
 // secretKeys are attributes whose value is never written.
@@ -18,16 +20,17 @@ func redactAttr(_ []string, a slog.Attr) slog.Attr {
 	}
 	switch a.Value.Kind() {
 	case slog.KindString, slog.KindAny:
-		if s := fmt.Sprint(a.Value.Any()); strings.Contains(s, "@") {
+		if s := fmt.Sprint(a.Value.Any()); strings.ContainsAny(s, "@?") {
 			return slog.String(a.Key, Redact(s))
 		}
 	}
 	return a
 }
 
-// Redact hides user and password of every URL in a text, also of those that
-// were written without a scheme.
+// Redact hides what core.Redact does, and user and password also of addresses
+// that were written without a scheme.
 func Redact(s string) string {
+	s = core.Redact(s)
 	if !strings.Contains(s, "@") {
 		return s
 	}

@@ -42,7 +42,7 @@ func Kind() kit.Kind {
 		Help:      "whether an address answers as it should, how long it takes, and when its certificate ends; costs it one request each time",
 		Defaults:  func() Settings { return Settings{Method: http.MethodGet, CertificateDays: 14} },
 		Normalise: normalise,
-		Identity:  func(s Settings) string { return s.Target },
+		Identity:  func(s Settings) string { return core.Redact(s.Target) }, // seen everywhere,
 		Validate:  validate,
 		Open:      open,
 		Figures: []kit.Figure{
@@ -151,6 +151,7 @@ type collector struct {
 	env      kit.Env
 	target   *url.URL
 	match    *regexp.Regexp
+	bad      error // about the newest answer
 	life     context.Context
 	end      context.CancelFunc
 }
@@ -191,13 +192,17 @@ func (c *collector) Collect(ctx context.Context, b *kit.Batch) error {
 	}
 	b.Add(duration, time.Since(began).Seconds())
 	good := 1.0
-	if err != nil {
+	if c.bad = err; err != nil {
 		good = 0
-		b.Missing("answer", errors.New(core.Clean(c.settings.Password.Hide(err.Error()), core.MaxRoute)))
+		c.bad = errors.New(core.Clean(c.settings.Password.Hide(err.Error()), core.MaxRoute))
+		b.Missing("answer", c.bad)
 	}
 	b.Add(success, good)
 	return nil
 }
+
+// Verdict is what was wrong with the newest answer.
+func (c *collector) Verdict() error { return c.bad }
 
 // Close ends a probe that is under way.
 func (c *collector) Close() { c.end() }

@@ -100,6 +100,12 @@ type Checker interface {
 	Check(ctx context.Context) error
 }
 
+// Judge is a Collector for which a bad answer is a figure like others, and which
+// can say that the newest one was bad. Verdict is called between collections.
+type Judge interface {
+	Verdict() error
+}
+
 // Shared is what all integrations have in common. A change of it is a change of
 // every integration.
 type Shared struct {

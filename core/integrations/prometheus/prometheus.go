@@ -88,7 +88,7 @@ func identity(s Settings) string {
 	if u.RequestURI() == "/metrics" {
 		return u.Host
 	}
-	return u.Host + u.RequestURI()
+	return core.Redact(u.Host + u.RequestURI()) // seen everywhere
 }
 
 func validate(s Settings) error {
