@@ -192,6 +192,11 @@ type Adopter interface{ Adopt(x *Exchange) }
 // is called after a Gap in which nobody was to look: what went by is not missed.
 type Rejoiner interface{ Rejoin() }
 
+// Witness is a Conn that learns from the beginnings of transfers in the last hole.
+// Lost is called with some of them between Gap and End, in no order: a few bytes,
+// of either side, with zeros behind what was shorter.
+type Witness interface{ Lost(data []byte) }
+
 // Resolved is one address of a name.
 type Resolved struct {
 	Name string // interned, without the last dot

@@ -20,6 +20,10 @@
 
 #define MAX_HEAD 16384
 
+// How much is kept of lost transfers, and of how many: together a request's head.
+#define LOST_HEAD 32
+#define LOST_HEADS 8
+
 // A response whose last byte is older than this is shipped by the sweep.
 #define IDLE_NS 150000000ULL
 
@@ -55,7 +59,7 @@ enum flag {
 
 // exchange is the header of every record. Behind it are room bytes, of which the
 // first response_len are the response's head, and request_len bytes of the
-// request's head, or of a chunk.
+// request's head, or of a chunk, or LOST_HEAD of each of some lost ones.
 struct exchange {
 	__u64 cookie;
 	__u64 birth;
@@ -90,6 +94,7 @@ struct conn {
 	// A request that was read while the answer to the one before was sent, but
 	// that send not yet reported: sends are told at their end, when the peer may
 	// have answered already.
+	// By chunk: what is kept of lost transfers, and next_len is their number.
 	char next_head[REQUEST_HEAD];
 	struct exchange x;
 	char response[RESPONSE_HEAD]; // right behind x: they are shipped together

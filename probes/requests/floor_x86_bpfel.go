@@ -92,6 +92,37 @@ type floorConn struct {
 	Slack     [152]uint8
 }
 
+type floorEnding struct {
+	_ structs.HostLayout
+	X struct {
+		_           structs.HostLayout
+		Cookie      uint64
+		Birth       uint64
+		Start       uint64
+		First       uint64
+		Last        uint64
+		In          uint64
+		Out         uint64
+		Tgid        uint32
+		Seq         uint32
+		Netns       uint32
+		Far         uint32
+		Kind        uint8
+		Role        uint8
+		Flags       uint16
+		Family      uint16
+		RequestLen  uint16
+		ResponseLen uint16
+		Room        uint16
+		Lport       uint16
+		Rport       uint16
+		Laddr       [16]uint8
+		Raddr       [16]uint8
+	}
+	Response [64]int8
+	Request  [256]int8
+}
+
 type floorException struct {
 	_      structs.HostLayout
 	Birth  uint64
@@ -160,6 +191,7 @@ const (
 	floorMapChunks         = "chunks"
 	floorMapConns          = "conns"
 	floorMapDatagrams      = "datagrams"
+	floorMapEndings        = "endings"
 	floorMapExceptions     = "exceptions"
 	floorMapListeners      = "listeners"
 	floorMapMarks          = "marks"
@@ -184,6 +216,7 @@ const (
 	floorVarExceptionsUsed = "exceptions_used"
 	floorVarFinal          = "final"
 	floorVarGeneration     = "generation"
+	floorVarLateEnds       = "late_ends"
 	floorVarLostAmendments = "lost_amendments"
 	floorVarLostChunks     = "lost_chunks"
 	floorVarLostExchanges  = "lost_exchanges"
@@ -254,6 +287,7 @@ type floorMapSpecs struct {
 	Chunks     *ebpf.MapSpec `ebpf:"chunks"`
 	Conns      *ebpf.MapSpec `ebpf:"conns"`
 	Datagrams  *ebpf.MapSpec `ebpf:"datagrams"`
+	Endings    *ebpf.MapSpec `ebpf:"endings"`
 	Exceptions *ebpf.MapSpec `ebpf:"exceptions"`
 	Listeners  *ebpf.MapSpec `ebpf:"listeners"`
 	Marks      *ebpf.MapSpec `ebpf:"marks"`
@@ -276,6 +310,7 @@ type floorVariableSpecs struct {
 	ExceptionsUsed *ebpf.VariableSpec `ebpf:"exceptions_used"`
 	Final          *ebpf.VariableSpec `ebpf:"final"`
 	Generation     *ebpf.VariableSpec `ebpf:"generation"`
+	LateEnds       *ebpf.VariableSpec `ebpf:"late_ends"`
 	LostAmendments *ebpf.VariableSpec `ebpf:"lost_amendments"`
 	LostChunks     *ebpf.VariableSpec `ebpf:"lost_chunks"`
 	LostExchanges  *ebpf.VariableSpec `ebpf:"lost_exchanges"`
@@ -310,6 +345,7 @@ type floorMaps struct {
 	Chunks     *ebpf.Map `ebpf:"chunks"`
 	Conns      *ebpf.Map `ebpf:"conns"`
 	Datagrams  *ebpf.Map `ebpf:"datagrams"`
+	Endings    *ebpf.Map `ebpf:"endings"`
 	Exceptions *ebpf.Map `ebpf:"exceptions"`
 	Listeners  *ebpf.Map `ebpf:"listeners"`
 	Marks      *ebpf.Map `ebpf:"marks"`
@@ -328,6 +364,7 @@ func (m *floorMaps) Close() error {
 		m.Chunks,
 		m.Conns,
 		m.Datagrams,
+		m.Endings,
 		m.Exceptions,
 		m.Listeners,
 		m.Marks,
@@ -351,6 +388,7 @@ type floorVariables struct {
 	ExceptionsUsed *ebpf.Variable `ebpf:"exceptions_used"`
 	Final          *ebpf.Variable `ebpf:"final"`
 	Generation     *ebpf.Variable `ebpf:"generation"`
+	LateEnds       *ebpf.Variable `ebpf:"late_ends"`
 	LostAmendments *ebpf.Variable `ebpf:"lost_amendments"`
 	LostChunks     *ebpf.Variable `ebpf:"lost_chunks"`
 	LostExchanges  *ebpf.Variable `ebpf:"lost_exchanges"`

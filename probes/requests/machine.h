@@ -97,11 +97,12 @@ static __always_inline int put_body(struct conn *c, __u64 tail)
 
 	if (tail > RESPONSE_HEAD + REQUEST_HEAD)
 		tail = RESPONSE_HEAD + REQUEST_HEAD;
-	if (bpf_ringbuf_output(&ring, x, sizeof(*x) + tail, waking(x->last)))
+	if (bpf_ringbuf_output(&ring, x, sizeof(*x) + tail, waking(x->last))) {
 		lose(x);
-	else
-		x->flags &= ~SAID_ONCE;
-	return 0;
+		return 0;
+	}
+	x->flags &= ~SAID_ONCE;
+	return 1;
 }
 ONCE_ALONE(put)
 
@@ -145,7 +146,16 @@ static __always_inline int give_up(struct conn *c, int err, __u32 ends)
 	return told;
 }
 
-// end tells that the connection is over, if it was heard of.
+// lost_heads gives the size of what missing has kept.
+static __always_inline __u64 lost_heads(struct conn *c)
+{
+	if (c->mode != BY_CHUNK)
+		return 0;
+	return c->next_len > LOST_HEADS ? LOST_HEADS * LOST_HEAD : c->next_len * LOST_HEAD;
+}
+
+// end tells that the connection is over, if it was heard of, and how transfers
+// began that were lost: nothing follows by which they could be known.
 static __always_inline void end(struct conn *c, int err)
 {
 	struct exchange *x = &c->x;
@@ -155,9 +165,12 @@ static __always_inline void end(struct conn *c, int err)
 	x->kind = END;
 	x->start = x->first = x->in = x->out = 0;
 	x->last = bpf_ktime_get_ns();
-	x->flags = (x->flags & (DATAGRAM | RESET | TIMEOUT)) | (err == ETIMEDOUT ? TIMEOUT : err ? RESET : 0);
-	x->request_len = x->response_len = x->room = 0;
-	put(c, 0);
+	x->flags = (x->flags & (JOINED | DATAGRAM | RESET | TIMEOUT)) | (err == ETIMEDOUT ? TIMEOUT : err ? RESET : 0);
+	x->response_len = 0;
+	x->request_len = lost_heads(c);
+	x->room = RESPONSE_HEAD;
+	__builtin_memcpy(c->request, c->next_head, REQUEST_HEAD);
+	put(c, RESPONSE_HEAD + (__u64)x->request_len);
 }
 
 // head is where the bytes of a chunk go: the heads of a connection.

@@ -52,6 +52,13 @@ type requestsConn struct {
 	Slack     [152]uint8
 }
 
+type requestsEnding struct {
+	_        structs.HostLayout
+	X        requestsExchange
+	Response [64]int8
+	Request  [256]int8
+}
+
 type requestsException struct {
 	_      structs.HostLayout
 	Birth  uint64
@@ -158,6 +165,7 @@ type requestsTuning struct {
 const (
 	requestsMapConns          = "conns"
 	requestsMapDatagrams      = "datagrams"
+	requestsMapEndings        = "endings"
 	requestsMapExceptions     = "exceptions"
 	requestsMapListeners      = "listeners"
 	requestsMapMarks          = "marks"
@@ -184,6 +192,7 @@ const (
 	requestsVarExchangeType   = "exchange_type"
 	requestsVarFinal          = "final"
 	requestsVarGeneration     = "generation"
+	requestsVarLateEnds       = "late_ends"
 	requestsVarLostAmendments = "lost_amendments"
 	requestsVarLostChunks     = "lost_chunks"
 	requestsVarLostExchanges  = "lost_exchanges"
@@ -254,6 +263,7 @@ type requestsProgramSpecs struct {
 type requestsMapSpecs struct {
 	Conns      *ebpf.MapSpec `ebpf:"conns"`
 	Datagrams  *ebpf.MapSpec `ebpf:"datagrams"`
+	Endings    *ebpf.MapSpec `ebpf:"endings"`
 	Exceptions *ebpf.MapSpec `ebpf:"exceptions"`
 	Listeners  *ebpf.MapSpec `ebpf:"listeners"`
 	Marks      *ebpf.MapSpec `ebpf:"marks"`
@@ -277,6 +287,7 @@ type requestsVariableSpecs struct {
 	ExchangeType   *ebpf.VariableSpec `ebpf:"exchange_type"`
 	Final          *ebpf.VariableSpec `ebpf:"final"`
 	Generation     *ebpf.VariableSpec `ebpf:"generation"`
+	LateEnds       *ebpf.VariableSpec `ebpf:"late_ends"`
 	LostAmendments *ebpf.VariableSpec `ebpf:"lost_amendments"`
 	LostChunks     *ebpf.VariableSpec `ebpf:"lost_chunks"`
 	LostExchanges  *ebpf.VariableSpec `ebpf:"lost_exchanges"`
@@ -310,6 +321,7 @@ func (o *requestsObjects) Close() error {
 type requestsMaps struct {
 	Conns      *ebpf.Map `ebpf:"conns"`
 	Datagrams  *ebpf.Map `ebpf:"datagrams"`
+	Endings    *ebpf.Map `ebpf:"endings"`
 	Exceptions *ebpf.Map `ebpf:"exceptions"`
 	Listeners  *ebpf.Map `ebpf:"listeners"`
 	Marks      *ebpf.Map `ebpf:"marks"`
@@ -326,6 +338,7 @@ func (m *requestsMaps) Close() error {
 	return _RequestsClose(
 		m.Conns,
 		m.Datagrams,
+		m.Endings,
 		m.Exceptions,
 		m.Listeners,
 		m.Marks,
@@ -350,6 +363,7 @@ type requestsVariables struct {
 	ExchangeType   *ebpf.Variable `ebpf:"exchange_type"`
 	Final          *ebpf.Variable `ebpf:"final"`
 	Generation     *ebpf.Variable `ebpf:"generation"`
+	LateEnds       *ebpf.Variable `ebpf:"late_ends"`
 	LostAmendments *ebpf.Variable `ebpf:"lost_amendments"`
 	LostChunks     *ebpf.Variable `ebpf:"lost_chunks"`
 	LostExchanges  *ebpf.Variable `ebpf:"lost_exchanges"`

@@ -152,10 +152,10 @@ func sharedMaps() []string { return []string{"threads", "speakers", "speech"} }
 func (o *secretObjects) side() *side {
 	return &side{
 		Closer: o,
-		ring:   o.Ring, conns: o.Conns, exceptions: o.Exceptions, tuned: o.Tuned, places: o.Places, datagrams: o.Datagrams, troubles: o.Troubles, speakers: o.Speakers,
+		ring:   o.Ring, conns: o.Conns, exceptions: o.Exceptions, tuned: o.Tuned, places: o.Places, datagrams: o.Datagrams, troubles: o.Troubles, endings: o.Endings, speakers: o.Speakers,
 		observeDefault: o.ObserveDefault, defaultSince: o.DefaultSince, exceptionsUsed: o.ExceptionsUsed, generation: o.Generation, tunings: o.Tunings,
 		final: o.Final, sleeping: o.Sleeping, dirty: o.Dirty,
-		lostExchanges: o.LostExchanges, lostChunks: o.LostChunks, lostAmendments: o.LostAmendments, unpaired: o.UnpairedChunks, contended: o.Contended,
+		lostExchanges: o.LostExchanges, lostChunks: o.LostChunks, lostAmendments: o.LostAmendments, lateEnds: o.LateEnds, unpaired: o.UnpairedChunks, contended: o.Contended,
 		sweep: o.Sweep, sweepOver: "bpf_map_elem",
 		hooks: []hook{
 			{o.Forked, "sched_process_fork"},

@@ -83,6 +83,37 @@ type secretConn struct {
 	Slack     [152]uint8
 }
 
+type secretEnding struct {
+	_ structs.HostLayout
+	X struct {
+		_           structs.HostLayout
+		Cookie      uint64
+		Birth       uint64
+		Start       uint64
+		First       uint64
+		Last        uint64
+		In          uint64
+		Out         uint64
+		Tgid        uint32
+		Seq         uint32
+		Netns       uint32
+		Far         uint32
+		Kind        uint8
+		Role        uint8
+		Flags       uint16
+		Family      uint16
+		RequestLen  uint16
+		ResponseLen uint16
+		Room        uint16
+		Lport       uint16
+		Rport       uint16
+		Laddr       [16]uint8
+		Raddr       [16]uint8
+	}
+	Response [64]int8
+	Request  [256]int8
+}
+
 type secretException struct {
 	_      structs.HostLayout
 	Birth  uint64
@@ -166,6 +197,7 @@ const (
 	secretMapCalls          = "calls"
 	secretMapConns          = "conns"
 	secretMapDatagrams      = "datagrams"
+	secretMapEndings        = "endings"
 	secretMapExceptions     = "exceptions"
 	secretMapListeners      = "listeners"
 	secretMapPlaces         = "places"
@@ -188,6 +220,7 @@ const (
 	secretVarExchangeType   = "exchange_type"
 	secretVarFinal          = "final"
 	secretVarGeneration     = "generation"
+	secretVarLateEnds       = "late_ends"
 	secretVarLostAmendments = "lost_amendments"
 	secretVarLostChunks     = "lost_chunks"
 	secretVarLostExchanges  = "lost_exchanges"
@@ -257,6 +290,7 @@ type secretMapSpecs struct {
 	Calls      *ebpf.MapSpec `ebpf:"calls"`
 	Conns      *ebpf.MapSpec `ebpf:"conns"`
 	Datagrams  *ebpf.MapSpec `ebpf:"datagrams"`
+	Endings    *ebpf.MapSpec `ebpf:"endings"`
 	Exceptions *ebpf.MapSpec `ebpf:"exceptions"`
 	Listeners  *ebpf.MapSpec `ebpf:"listeners"`
 	Places     *ebpf.MapSpec `ebpf:"places"`
@@ -280,6 +314,7 @@ type secretVariableSpecs struct {
 	ExchangeType   *ebpf.VariableSpec `ebpf:"exchange_type"`
 	Final          *ebpf.VariableSpec `ebpf:"final"`
 	Generation     *ebpf.VariableSpec `ebpf:"generation"`
+	LateEnds       *ebpf.VariableSpec `ebpf:"late_ends"`
 	LostAmendments *ebpf.VariableSpec `ebpf:"lost_amendments"`
 	LostChunks     *ebpf.VariableSpec `ebpf:"lost_chunks"`
 	LostExchanges  *ebpf.VariableSpec `ebpf:"lost_exchanges"`
@@ -316,6 +351,7 @@ type secretMaps struct {
 	Calls      *ebpf.Map `ebpf:"calls"`
 	Conns      *ebpf.Map `ebpf:"conns"`
 	Datagrams  *ebpf.Map `ebpf:"datagrams"`
+	Endings    *ebpf.Map `ebpf:"endings"`
 	Exceptions *ebpf.Map `ebpf:"exceptions"`
 	Listeners  *ebpf.Map `ebpf:"listeners"`
 	Places     *ebpf.Map `ebpf:"places"`
@@ -334,6 +370,7 @@ func (m *secretMaps) Close() error {
 		m.Calls,
 		m.Conns,
 		m.Datagrams,
+		m.Endings,
 		m.Exceptions,
 		m.Listeners,
 		m.Places,
@@ -358,6 +395,7 @@ type secretVariables struct {
 	ExchangeType   *ebpf.Variable `ebpf:"exchange_type"`
 	Final          *ebpf.Variable `ebpf:"final"`
 	Generation     *ebpf.Variable `ebpf:"generation"`
+	LateEnds       *ebpf.Variable `ebpf:"late_ends"`
 	LostAmendments *ebpf.Variable `ebpf:"lost_amendments"`
 	LostChunks     *ebpf.Variable `ebpf:"lost_chunks"`
 	LostExchanges  *ebpf.Variable `ebpf:"lost_exchanges"`

@@ -10,12 +10,12 @@ import (
 type side struct {
 	io.Closer
 
-	ring, conns, exceptions, tuned, places, datagrams, troubles *ebpf.Map
+	ring, conns, exceptions, tuned, places, datagrams, troubles, endings *ebpf.Map
 
 	speakers *ebpf.Map // shared with the probe of TLS libraries
 
 	observeDefault, defaultSince, exceptionsUsed, generation, tunings, final, sleeping, dirty *ebpf.Variable
-	lostExchanges, lostChunks, lostAmendments, unpaired, contended                            *ebpf.Variable
+	lostExchanges, lostChunks, lostAmendments, lateEnds, unpaired, contended                  *ebpf.Variable
 
 	sweep, findSockets *ebpf.Program
 	sweepOver          string // the kind of iterator
@@ -30,10 +30,10 @@ type hook struct {
 func (o *requestsObjects) side() *side {
 	return &side{
 		Closer: o,
-		ring:   o.Ring, conns: o.Conns, exceptions: o.Exceptions, tuned: o.Tuned, places: o.Places, datagrams: o.Datagrams, troubles: o.Troubles, speakers: o.Speakers,
+		ring:   o.Ring, conns: o.Conns, exceptions: o.Exceptions, tuned: o.Tuned, places: o.Places, datagrams: o.Datagrams, troubles: o.Troubles, endings: o.Endings, speakers: o.Speakers,
 		observeDefault: o.ObserveDefault, defaultSince: o.DefaultSince, exceptionsUsed: o.ExceptionsUsed, generation: o.Generation, tunings: o.Tunings,
 		final: o.Final, sleeping: o.Sleeping, dirty: o.Dirty,
-		lostExchanges: o.LostExchanges, lostChunks: o.LostChunks, lostAmendments: o.LostAmendments, unpaired: o.UnpairedChunks, contended: o.Contended,
+		lostExchanges: o.LostExchanges, lostChunks: o.LostChunks, lostAmendments: o.LostAmendments, lateEnds: o.LateEnds, unpaired: o.UnpairedChunks, contended: o.Contended,
 		sweep: o.Sweep, findSockets: o.FindSockets, sweepOver: "bpf_sk_storage_map",
 		hooks: []hook{
 			{o.SetState, "inet_sock_set_state"},
@@ -50,10 +50,10 @@ func (o *requestsObjects) side() *side {
 func (o *floorObjects) side() *side {
 	return &side{
 		Closer: o,
-		ring:   o.Ring, conns: o.Conns, exceptions: o.Exceptions, tuned: o.Tuned, places: o.Places, datagrams: o.Datagrams, troubles: o.Troubles, speakers: o.Speakers,
+		ring:   o.Ring, conns: o.Conns, exceptions: o.Exceptions, tuned: o.Tuned, places: o.Places, datagrams: o.Datagrams, troubles: o.Troubles, endings: o.Endings, speakers: o.Speakers,
 		observeDefault: o.ObserveDefault, defaultSince: o.DefaultSince, exceptionsUsed: o.ExceptionsUsed, generation: o.Generation, tunings: o.Tunings,
 		final: o.Final, sleeping: o.Sleeping, dirty: o.Dirty,
-		lostExchanges: o.LostExchanges, lostChunks: o.LostChunks, lostAmendments: o.LostAmendments, unpaired: o.UnpairedChunks, contended: o.Contended,
+		lostExchanges: o.LostExchanges, lostChunks: o.LostChunks, lostAmendments: o.LostAmendments, lateEnds: o.LateEnds, unpaired: o.UnpairedChunks, contended: o.Contended,
 		sweep: o.Sweep, findSockets: o.FindSockets, sweepOver: "bpf_map_elem",
 		hooks: []hook{
 			{o.SetState, "inet_sock_set_state"},

@@ -33,6 +33,7 @@ __u32 dirty;
 __u64 lost_exchanges;
 __u64 lost_chunks;
 __u64 lost_amendments;
+__u64 late_ends; // that are in endings
 __u64 unpaired_chunks; // responses without a request
 __u64 contended; // times that a lock was not had in time
 
@@ -118,6 +119,22 @@ struct {
 	__type(value, struct trouble);
 } troubles SEC(".maps");
 
+// The ends of connections that did not fit into the ring: nothing would ever
+// come after them.
+struct ending {
+	struct exchange x;
+	char response[RESPONSE_HEAD];
+	char request[REQUEST_HEAD];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 4096);
+	__type(key, __u64); // cookie
+	__type(value, struct ending);
+} endings SEC(".maps");
+
 /* troubles */
 
 static __always_inline struct trouble *trouble_of(struct exchange *x)
@@ -140,6 +157,17 @@ static __always_inline bool asks(struct exchange *x)
 	return x->flags & DATAGRAM && !(x->flags & RECEIVED) == (x->role == ROLE_CLIENT);
 }
 
+// kept keeps the end of a connection for user space to fetch. x is that of a conn.
+static __always_inline bool kept(struct exchange *x)
+{
+	__u64 cookie = x->cookie;
+
+	if (bpf_map_update_elem(&endings, &cookie, x, BPF_ANY))
+		return false;
+	__sync_fetch_and_add(&late_ends, 1);
+	return true;
+}
+
 static __noinline int lose(struct exchange *x)
 {
 	struct trouble *t;
@@ -148,6 +176,8 @@ static __noinline int lose(struct exchange *x)
 		__sync_fetch_and_add(&lost_amendments, 1);
 		return 0;
 	}
+	if (x->kind == END && kept(x))
+		return 0;
 	if (asks(x))
 		__sync_fetch_and_add(&lost_exchanges, 1);
 	else

@@ -110,6 +110,17 @@ static __always_inline int overflow_body(struct conn *c, struct chunk *k, __u64 
 }
 ONCE(overflow)
 
+// missing keeps the beginning of a transfer that was lost, and of some before it:
+// nothing may follow. There is room, since nothing is read ahead of a connection
+// that goes by chunk.
+static __always_inline void missing(struct conn *c, struct chunk *k)
+{
+	__u64 at = (c->next_len++ & (LOST_HEADS - 1)) * LOST_HEAD, *head = (__u64 *)(c->next_head + at);
+
+	head[0] = head[1] = head[2] = head[3] = 0;
+	read_head(c, k, offsetof(struct conn, next_head), at, at + LOST_HEAD);
+}
+
 // show ships one transfer.
 static __always_inline int show_body(struct conn *c, struct chunk *k, __u64 cap, __u64 b, __u64 d)
 {
@@ -132,15 +143,18 @@ static __always_inline int show_body(struct conn *c, struct chunk *k, __u64 cap,
 	if (cap > k->n)
 		cap = k->n;
 	if (cap > CHUNK_HEAD) {
-		if (put_big(c, k, cap))
+		if (put_big(c, k, cap)) {
 			x->flags &= ~SAID_ONCE;
-		else
-			lose(x);
+			return 0;
+		}
+		lose(x);
+		missing(c, k);
 		return 0;
 	}
 	if (cap)
 		x->request_len = read_head(c, k, offsetof(struct conn, response), 0, cap);
-	put(c, x->request_len);
+	if (!put(c, x->request_len))
+		missing(c, k);
 	return 0;
 }
 ONCE(show)
@@ -173,6 +187,7 @@ static __always_inline void by_chunk(struct conn *c)
 		catch_up(c);
 		show_request(c);
 	}
+	c->next_len = 0;
 	c->state = IDLE;
 }
 

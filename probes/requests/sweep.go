@@ -1,6 +1,7 @@
 package requests
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -35,7 +36,7 @@ type sweeper struct {
 
 	quiet int // reads without a record in a row
 
-	lost, chunks, amendments, unpaired, contended uint64 // kernel counters at the last look
+	lost, chunks, amendments, unpaired, contended, lateEnds uint64 // kernel counters at the last look
 }
 
 type flightKey struct {
@@ -55,6 +56,9 @@ func (s *sweeper) due(now time.Time) error {
 	}
 	s.next = now.Add(sweepEvery)
 	s.troubles()
+	if err := s.late(); err != nil {
+		return nil // the end: Read tells it again
+	}
 	var dirty uint32
 	if err := s.side.dirty.Get(&dirty); err != nil {
 		return fmt.Errorf("look for open exchanges: %w", err)
@@ -129,6 +133,9 @@ func (s *sweeper) last() error {
 	}
 	err := s.ring.Drain(s.pair.take)
 	s.troubles()
+	if err == nil {
+		err = s.late()
+	}
 	s.pair.Release(nil)
 	s.pair.deliver()
 	if errors.Is(err, os.ErrClosed) {
@@ -200,6 +207,30 @@ func (s *sweeper) troubles() {
 	}
 	s.lost, s.chunks, s.amendments, s.unpaired = lost, chunks, amendments, unpaired
 	s.byProcess()
+}
+
+// late takes the ends of connections that did not fit into the ring, after
+// everything that did. Its error is that of the ring.
+func (s *sweeper) late() error {
+	var n uint64
+	if s.side.lateEnds.Get(&n) != nil || n == s.lateEnds {
+		return nil
+	}
+	s.lateEnds = n
+	if err := s.ring.Drain(s.pair.take); err != nil {
+		return err
+	}
+	var cookie uint64
+	var record []byte
+	ends := make(map[uint64][]byte)
+	for it := s.side.endings.Iterate(); it.Next(&cookie, &record); {
+		ends[cookie] = bytes.Clone(record)
+	}
+	for cookie, record := range ends {
+		s.side.endings.Delete(cookie) // it is there, or taken already
+		s.pair.take(record)
+	}
+	return nil
 }
 
 func (s *sweeper) byProcess() {

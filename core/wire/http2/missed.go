@@ -58,5 +58,19 @@ func (c *conn) orphan(x *stream, out *wire.Out) {
 	c.streams.drop(x)
 }
 
+// Lost implements wire.Witness.
+func (c *conn) Lost(b []byte) {
+	for c.holed && len(b) >= frameHead {
+		f := parseFrame(b)
+		if !f.likely() {
+			return
+		}
+		if f.typ != typePriority {
+			c.sign(f.stream)
+		}
+		b = b[min(len(b), frameHead+f.length):]
+	}
+}
+
 // Rejoin implements wire.Rejoiner.
 func (c *conn) Rejoin() { c.sure = false }

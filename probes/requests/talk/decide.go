@@ -71,6 +71,9 @@ func (p *Reader) decide(c *connection, proto *wire.Protocol, r *Record) {
 func (p *Reader) again(c *connection, r *Record) {
 	switch {
 	case c.conn != nil:
+		if r.Flags&afterGap != 0 {
+			p.hole(c, r)
+		}
 		p.feed(c, r)
 	case c.guess != nil:
 		p.wonder(c, r)

@@ -20,6 +20,7 @@ const (
 	ageNames = int64(60e9)
 	maxBatch = 1024
 	maxLossy = 4096 // processes
+	lostHead = 32   // bytes of each of the lost transfers that an end tells of
 )
 
 // Tuner tells the kernel how to hand connections over. It is called by the
@@ -117,6 +118,8 @@ func (p *Reader) Take(r *Record) {
 	if r.Kind == End {
 		if c != nil {
 			p.end(c, r)
+		} else if len(r.Request) > 0 {
+			p.ended(r)
 		}
 		return
 	}
@@ -198,12 +201,24 @@ func (p *Reader) inOrder(c *connection, r *Record) bool {
 func (p *Reader) gap(c *connection, r *Record) {
 	p.of(r.Proc).Gaps++
 	if c.conn == nil {
+		r.Flags |= afterGap // for the parser to come
 		return
 	}
+	p.hole(c, r)
+}
+
+// hole tells the parser what gap has found.
+func (p *Reader) hole(c *connection, r *Record) {
+	r.Flags &^= afterGap
 	c.conn.Gap(&p.out)
 	p.harvest(c, r)
 	if again, ok := c.conn.(wire.Rejoiner); ok && r.Flags&Joined != 0 {
 		again.Rejoin()
+	}
+	if w, ok := c.conn.(wire.Witness); ok && r.Kind == End {
+		for heads := r.Request; len(heads) >= lostHead; heads = heads[lostHead:] {
+			w.Lost(heads[:lostHead])
+		}
 	}
 }
 
@@ -260,6 +275,21 @@ func (p *Reader) end(c *connection, r *Record) {
 		p.finish(c)
 	}
 	p.forget(c)
+}
+
+// ended is the end of a connection of which nothing else was heard. What is spoken
+// at its place may tell what was missed.
+func (p *Reader) ended(r *Record) {
+	known, ok := p.judge.lessons[r.endpoint()]
+	if !ok || r.datagram() {
+		return
+	}
+	c := p.begin(r)
+	c.proto = p.judge.list[known.proto]
+	c.conn = c.proto.New(wire.Options{Names: p.names, Joined: true, Missed: c.missed, Port: r.serverPort()})
+	p.gap(c, r)
+	c.seq = r.Seq
+	p.end(c, r)
 }
 
 // evicted lets go of a connection that there is no room for.

@@ -48,6 +48,9 @@ const (
 	Greeting             // what a server said first; the connection goes by exchange
 )
 
+// afterGap is a flag of records that wait for a parser: others are missing before.
+const afterGap = 1 << 15
+
 // Address families that are treated differently.
 const (
 	FamilyUnix = 1
