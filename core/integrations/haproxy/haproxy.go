@@ -10,7 +10,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	"vitals/core"
@@ -86,13 +88,28 @@ func validate(s Settings) error {
 // passing is what HAProxy adds to the name of a socket until it may be used.
 var passing = regexp.MustCompile(`\.\d+\.tmp$`)
 
+// maxSockets bounds how many sockets of one HAProxy are tried.
+const maxSockets = 4
+
+// forStats reports whether a socket is called as stats sockets are: another one
+// may be a frontend, which would count our question as a broken request.
+func forStats(name string) bool {
+	name = strings.ToLower(path.Base(name))
+	return slices.ContainsFunc([]string{"stat", "admin", "haproxy", "hapee", "master"}, func(word string) bool { return strings.Contains(name, word) })
+}
+
 // candidates leaves alone what may be a frontend with traffic of its own.
 func candidates(server kit.Server) (out []Settings) {
+	sockets := 0
 	for _, e := range server.Endpoints {
 		switch {
 		case e.Network == "unix":
 			// HAProxy binds a socket under a passing name, by which the kernel knows it ever after.
-			out = append(out, Settings{Address: "unix:" + passing.ReplaceAllString(e.Address, "")})
+			name := passing.ReplaceAllString(e.Address, "")
+			if forStats(name) && sockets < maxSockets {
+				sockets++
+				out = append(out, Settings{Address: "unix:" + name})
+			}
 		case e.Network == "tcp" && (e.Port() == port || e.Port() == 1936):
 			out = append(out, Settings{Address: e.String(), Path: "/stats"}, Settings{Address: e.String(), Path: "/haproxy?stats"})
 		}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -195,6 +196,22 @@ func TestCandidatesAreWhatTheProcessShows(t *testing.T) {
 	got := Kind().Candidates(kit.Server{Endpoints: endpoints})
 	if len(got) != 3 || got[0].(Settings).Address != "unix:"+p.socket || got[1].(Settings).Path != "/stats" {
 		t.Errorf("of %v: %+v", endpoints, got)
+	}
+}
+
+// A frontend at a socket is not asked, and of many sockets few are.
+func TestFrontendsAtSocketsAreLeftAlone(t *testing.T) {
+	var endpoints []kit.Endpoint
+	for _, name := range []string{"/run/haproxy/web.sock", "/srv/app.12.tmp", "@frontend", "/run/haproxy/admin.sock", "/var/lib/haproxy/stats", "/run/haproxy-master.sock",
+		"/run/haproxy.sock.7.tmp", "/run/stats1", "/run/stats2"} {
+		endpoints = append(endpoints, kit.Endpoint{Network: "unix", Address: name})
+	}
+	var got []string
+	for _, s := range Kind().Candidates(kit.Server{Endpoints: endpoints}) {
+		got = append(got, s.(Settings).Address)
+	}
+	if want := []string{"unix:/run/haproxy/admin.sock", "unix:/var/lib/haproxy/stats", "unix:/run/haproxy-master.sock", "unix:/run/haproxy.sock"}; !slices.Equal(got, want) {
+		t.Errorf("%v", got)
 	}
 }
 
