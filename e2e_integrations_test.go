@@ -218,3 +218,36 @@ func grep(page, word string) string {
 	}
 	return out.String()
 }
+
+// As many integrations as may be configured neither block the start nor the
+// check, which is right about each: one of them answers.
+func TestAsManyIntegrationsAsMayBe(t *testing.T) {
+	truth := startTruth(t, "127.0.0.1:0")
+	var b strings.Builder
+	b.WriteString("integrations:\n  host: {enabled: false}\n  blackbox:\n")
+	fmt.Fprintf(&b, "    - {target: \"tcp://%s\"}\n", truth.addr)
+	for port := range 498 {
+		fmt.Fprintf(&b, "    - {target: \"tcp://127.0.0.1:%d\"}\n", port+1)
+	}
+	file := filepath.Join(t.TempDir(), "config.yaml")
+	os.WriteFile(file, []byte(b.String()), 0o600)
+	p := start(t, nil, binary(t, "vitals"), "check", "--spec", file, "blackbox")
+	p.wait(time.Minute)
+	bad, well := 0, 0
+	for line := range strings.Lines(p.stdout()) {
+		switch {
+		case strings.HasPrefix(line, "ERROR") && strings.Contains(line, "refused"):
+			bad++
+		case strings.HasPrefix(line, "OK") && strings.Contains(line, truth.addr):
+			well++
+		}
+	}
+	if well != 1 || bad < 450 || p.ProcessState.ExitCode() != 1 {
+		t.Errorf("%d refused, %d well, exit %d\n%s", bad, well, p.ProcessState.ExitCode(), tail(p.stdout()+p.stderr()))
+	}
+	p = start(t, nil, binary(t, "vitals"), "snapshot", "--config", file, "--for", "1s", "-o", "json")
+	p.wait(time.Minute)
+	if p.ProcessState.ExitCode() != 0 || !strings.Contains(p.stdout(), "127.0.0.1:498") {
+		t.Errorf("exit %d\n%s", p.ProcessState.ExitCode(), tail(p.stderr()))
+	}
+}

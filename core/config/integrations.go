@@ -71,6 +71,10 @@ func integrationsSetting() setting {
 	}
 }
 
+// maxIntegrations bounds how many are configured: each has a connection, a
+// goroutine and thousands of series.
+const maxIntegrations = 500
+
 // integrations reads the section; what is right of it holds, whatever is wrong.
 func integrations(n *node, k *Checks) (out Integrations, faults []fault) {
 	if n.kind == isNull || n.kind == isList && len(n.items) == 0 {
@@ -86,6 +90,10 @@ func integrations(n *node, k *Checks) (out Integrations, faults []fault) {
 		switch {
 		case slices.Contains(k.IntegrationKinds, p.name), len(k.IntegrationKinds) == 0 && !slices.Contains(names, p.name):
 			sections, f := sectionsOf(p, k)
+			if over := len(out.Sections) + len(sections) - maxIntegrations; over > 0 {
+				f = append(f, fault{line: p.line, text: fmt.Sprintf("makes %d integrations too many: at most %d may be configured, of all kinds together", over, maxIntegrations)})
+				sections = sections[:len(sections)-over]
+			}
 			out.Sections = append(out.Sections, sections...)
 			if len(f) == 0 || len(sections) > 0 {
 				holds.pairs = append(holds.pairs, p.only(sections))
@@ -127,7 +135,7 @@ func sectionsOf(p pair, k *Checks) (out []IntegrationSection, faults []fault) {
 		items = p.value.items
 	}
 	if len(items) > maxEntries {
-		return nil, faultf(p.value, "more than %d of one kind", maxEntries)
+		return nil, faultf(p.value, "has %d entries: at most %d may be configured, of all kinds together", len(items), maxIntegrations)
 	}
 	if len(items) > 1 && slices.Contains(k.Singletons, p.name) {
 		return nil, faultf(items[1], "may only be defined once: it is the same for the whole machine")

@@ -69,6 +69,24 @@ func loadWith(t *testing.T, text string) (*Loaded, []sample, error) {
 	return l, got, err
 }
 
+// Too many are told, and those that fit hold.
+func TestIntegrationsAreBounded(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("integrations:\n")
+	for _, kind := range []string{"redis", "postgres"} {
+		b.WriteString("  " + kind + ":\n")
+		for i := range 300 {
+			fmt.Fprintf(&b, "    - {address: \"h:%d\"}\n", i+1)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "config.yaml")
+	os.WriteFile(file, []byte(b.String()), 0o600)
+	l, err := Load(Options{File: file, Checks: Checks{IntegrationKinds: []string{"redis", "postgres"}}})
+	if err == nil || !strings.Contains(err.Error(), ":303: ") || !strings.Contains(err.Error(), "100 integrations too many: at most 500") || len(l.Integrations.Sections) != 500 {
+		t.Errorf("%d sections: %v", len(l.Integrations.Sections), err)
+	}
+}
+
 func TestG11_OneSectionAndAListOfThem(t *testing.T) {
 	l, got, err := loadWith(t, `
 integrations:

@@ -8,12 +8,15 @@ import (
 	"vitals/core/integrations/kit"
 )
 
+// maxReadable is how many files are looked at: more of the same say nothing new.
+const maxReadable = 16
+
 // readable tells of files with secrets that others can read: those that the
 // settings name, and the configuration itself when it holds one.
 func (m *Manager) readable(s Settings, entries []entry) {
 	seen := map[string]bool{}
 	warn := func(file, what string) {
-		if file == "" || seen[file] {
+		if file == "" || seen[file] || len(seen) == maxReadable {
 			return
 		}
 		seen[file] = true
