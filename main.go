@@ -280,7 +280,7 @@ func focus(pids []int32) int32 {
 // itself.
 func capabilities(context.Context, *cli.Options) []diagnose.Row {
 	var rows []diagnose.Row
-	for _, f := range probes.Capabilities() {
+	for _, f := range probes.Capabilities(floored()) {
 		if !strings.HasPrefix(f.Name, "probe ") {
 			continue
 		}

@@ -95,7 +95,7 @@ func newProgram(s settings) (*program, error) {
 	p.probes = probes.New(probes.Env{
 		Sink: p.engine, Processes: func(e []core.ProcessEvent) { p.discover.Feed(e) },
 		Tick: s.tick(), RequestsRing: int(s.Limits.RequestsRing), Log: s.log,
-		Floor: os.Getenv("VITALS_FLOOR") == "1",
+		Floor: floored(),
 	})
 	p.engine.Kinds(kinds(p.probes.Specs()))
 	p.integrate(s)
@@ -349,6 +349,9 @@ func (p *program) company() []string {
 	pids := strings.Trim(fmt.Sprint(p.settings.others), "[]")
 	return []string{"another vitals runs already (pid " + pids + "): both work, and each has its cost"}
 }
+
+// floored is whether the probes shall do with what the oldest kernels have.
+func floored() bool { return os.Getenv("VITALS_FLOOR") == "1" }
 
 func privileged() bool { return os.Geteuid() == 0 }
 

@@ -44,7 +44,7 @@ func why(ctx context.Context, r *cli.Options, subject string) error {
 // checked returns the specs with a check of what this kernel and user allow, for
 // a rehearsal: nothing is attached to find that out.
 func checked(specs []core.Spec) []core.Spec {
-	features := probes.Capabilities()
+	features := probes.Capabilities(floored())
 	specs = slices.Clone(specs)
 	for i, spec := range specs {
 		specs[i].Check = func() error {

@@ -26,19 +26,20 @@ type Feature = kern.Feature
 
 // probe is what every folder offers.
 type probe struct {
-	kind  string
-	spec  func(kern.Env) core.Spec // no side effects
-	needs func() kern.Needs        // what it cannot do without
+	kind   string
+	spec   func(kern.Env) core.Spec // no side effects
+	needs  func() kern.Needs        // what it cannot do without
+	better func() kern.Needs        // what it uses instead where that is to be had; nil for nothing
 }
 
 // list is every probe there is, in display order.
 func list() []probe {
 	return []probe{
-		{lifecycle.Kind, lifecycle.Spec, lifecycle.Needs},
-		{usage.Kind, usage.Spec, usage.Needs},
-		{network.Kind, network.Spec, network.Needs},
-		{requests.Kind, requests.Spec, requests.Needs},
-		{requests.KindTLS, requests.SpecTLS, requests.NeedsTLS},
+		{lifecycle.Kind, lifecycle.Spec, lifecycle.Needs, nil},
+		{usage.Kind, usage.Spec, usage.Needs, nil},
+		{network.Kind, network.Spec, network.Needs, nil},
+		{requests.Kind, requests.Spec, requests.Needs, requests.NeedsFast},
+		{requests.KindTLS, requests.SpecTLS, requests.NeedsTLS, nil},
 	}
 }
 
@@ -103,11 +104,17 @@ func (s *Set) Run(ctx context.Context) error {
 func Descs() []*core.Desc { return network.Descs() }
 
 // Capabilities reports what this kernel and this user allow, feature by feature,
-// with the remedy for what is missing. It loads nothing and needs no privilege.
-func Capabilities() []Feature {
+// with the remedy for what is missing. floor is that of Env. It loads nothing and
+// needs no privilege.
+func Capabilities(floor bool) []Feature {
 	var needs []kern.NamedNeeds
 	for _, p := range list() {
-		needs = append(needs, kern.NamedNeeds{Kind: p.kind, Needs: p.needs()})
+		one := kern.NamedNeeds{Kind: p.kind, Needs: p.needs()}
+		if p.better != nil && !floor {
+			better := p.better()
+			one.Better = &better
+		}
+		needs = append(needs, one)
 	}
 	return kern.Capabilities(needs)
 }

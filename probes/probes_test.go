@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -76,7 +77,7 @@ func TestSpecsAreComplete(t *testing.T) {
 // As root on a kernel that our tests run on, everything is supported.
 func TestCapabilities(t *testing.T) {
 	features := map[string]Feature{}
-	for _, f := range Capabilities() {
+	for _, f := range Capabilities(false) {
 		if f.OK == (f.Remedy != "") || f.Why == "" {
 			t.Errorf("%+v: want a reason always, and a remedy when it does not work", f)
 		}
@@ -88,6 +89,14 @@ func TestCapabilities(t *testing.T) {
 		}
 	}
 	kerntest.NeedRoot(t)
+	// The hooks that are told are those that are used.
+	old := Capabilities(true)
+	for i, hook := range []string{"tp_btf/sys_exit", "tp_btf/sock_send_length"} {
+		fast, floor := features["probe requests"].Why, old[slices.IndexFunc(old, func(f Feature) bool { return f.Name == "probe requests" })].Why
+		if strings.Contains(fast, hook) != (i == 1) || strings.Contains(floor, hook) != (i == 0) {
+			t.Errorf("%s: fast %q, floor %q", hook, fast, floor)
+		}
+	}
 	for name, f := range features {
 		if !f.OK {
 			t.Errorf("%s does not work here: %s (%s)", name, f.Why, f.Remedy)

@@ -12,6 +12,8 @@ import (
 type NamedNeeds struct {
 	Kind  string
 	Needs Needs
+	// Better is what it uses instead where the kernel has all of that, nil for nothing.
+	Better *Needs
 }
 
 // Capabilities reports what this kernel and this user allow: the ground that all
@@ -30,7 +32,11 @@ func capabilities(f *facts, probes []NamedNeeds) []Feature {
 		f.statisticsFeature(),
 	}
 	for _, p := range probes {
-		lines = append(lines, feature("probe "+p.Kind, p.Needs.describe(), p.Needs.check(f)))
+		needs := p.Needs
+		if p.Better != nil && p.Better.check(f) == nil {
+			needs = *p.Better
+		}
+		lines = append(lines, feature("probe "+p.Kind, needs.describe(), needs.check(f)))
 	}
 	return lines
 }

@@ -80,7 +80,7 @@ func (p *probe) attach(att *kern.Attachment) error {
 
 // load puts the programs of the better path into the kernel that it allows.
 func (p *probe) load(att *kern.Attachment) error {
-	if !p.env.Floor && att.Require(needsFast()) == nil {
+	if !p.env.Floor && att.Require(NeedsFast()) == nil {
 		var objects requestsObjects
 		if err := p.put(att, loadRequests, &objects); err != nil {
 			return err

@@ -34,16 +34,21 @@ var (
 func Needs() kern.Needs {
 	return kern.Needs{
 		Since:       kern.Version{Major: 5, Minor: 9},
-		Tracepoints: []string{"sys_exit", "inet_sock_set_state", "tcp_destroy_sock"},
+		Tracepoints: append([]string{"sys_exit", "inet_sock_set_state", "tcp_destroy_sock"}, births()...),
 		Iterators:   []string{"bpf_map_elem", "task_file"},
 	}
 }
 
-// needsFast is what the fast path needs, which costs other system calls nothing.
-func needsFast() kern.Needs {
+// births are the hooks of processes that come and go, on both paths.
+func births() []string {
+	return []string{"sched_process_fork", "sched_process_exec", "sched_process_exit"}
+}
+
+// NeedsFast is what the fast path needs, which costs other system calls nothing.
+func NeedsFast() kern.Needs {
 	return kern.Needs{
 		Since:       kern.Version{Major: 6, Minor: 3},
-		Tracepoints: []string{"sock_send_length", "sock_recv_length", "inet_sock_set_state", "tcp_destroy_sock"},
+		Tracepoints: append([]string{"sock_send_length", "sock_recv_length", "inet_sock_set_state", "tcp_destroy_sock"}, births()...),
 		Iterators:   []string{"bpf_sk_storage_map", "task_file"},
 		Helpers:     []string{"task_pt_regs", "sock_from_file", "skc_to_tcp_sock"},
 	}

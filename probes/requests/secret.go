@@ -18,7 +18,7 @@ const KindTLS = "tls"
 
 // NeedsTLS is what it cannot do without.
 func NeedsTLS() kern.Needs {
-	return kern.Needs{Since: kern.Version{Major: 5, Minor: 15}, Iterators: []string{"bpf_map_elem"}, Helpers: []string{"get_attach_cookie"}}
+	return kern.Needs{Since: kern.Version{Major: 5, Minor: 15}, Tracepoints: births(), Iterators: []string{"bpf_map_elem"}, Helpers: []string{"get_attach_cookie"}}
 }
 
 // SpecTLS describes the probe of TLS libraries as a unit.
