@@ -226,6 +226,13 @@ static __always_inline struct conn *known(struct secret *at)
 	return c;
 }
 
+// begins_http2 tells whether bytes are those with which HTTP/2 begins, whoever has
+// not seen what came before: the preface, or settings that are no acknowledgement.
+static __always_inline bool begins_http2(__u32 word)
+{
+	return word == 0x20495250 || ((word & 0xff00ffff) == 0x04000000 && word & 0x00ff0000);
+}
+
 // first gives a connection what does not change about it.
 static __always_inline void first(struct conn *c, struct secret *at, struct chunk *k)
 {
@@ -237,8 +244,7 @@ static __always_inline void first(struct conn *c, struct secret *at, struct chun
 	if (!x->family)
 		x->family = AF_INET; // of nobody knows where: all addresses are 0
 	c->tuned = tunings;
-	// The preface of HTTP/2 is the beginning, whoever has not seen what came before.
-	if (k->n >= 4 && !bpf_probe_read_user(&word, sizeof(word), (void *)k->base) && word == 0x20495250)
+	if (k->n >= 4 && !bpf_probe_read_user(&word, sizeof(word), (void *)k->base) && begins_http2(word))
 		x->flags &= ~JOINED;
 	if (x->role != ROLE_UNKNOWN)
 		settle_down(c);
@@ -307,17 +313,21 @@ static __noinline int over(struct secret *at)
 	return 0;
 }
 
-static __always_inline void speaks(__u32 tgid)
+// speaks notes that the TLS of a process is read here, if it is to be.
+static __always_inline bool speaks(__u32 tgid)
 {
 	__u32 none = 0, *number;
 	__u8 yes = 1;
 
+	if (!(observed(tgid, 0) & ON))
+		return false;
 	if (bpf_map_lookup_elem(&speakers, &tgid))
-		return;
+		return true;
 	bpf_map_update_elem(&speakers, &tgid, &yes, BPF_ANY);
 	number = bpf_map_lookup_elem(&speech, &none);
 	if (number)
 		__sync_fetch_and_add(number, 1);
+	return true;
 }
 
 #include "openssl.h"

@@ -70,10 +70,16 @@ func certificate(t testing.TB) string {
 // attachTLS starts the probe of TLS libraries, observing everybody.
 func attachTLS(t testing.TB, s *sink, news *kern.Newcomers, shared *kern.Shared) *secrets {
 	t.Helper()
+	return attachTLSWith(t, kern.Env{Sink: s, RequestsRing: roomy, Newcomers: news, Shared: shared})
+}
+
+func attachTLSWith(t testing.TB, env kern.Env) *secrets {
+	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("needs root")
 	}
-	unit, err := SpecTLS(kern.Env{Sink: s, RequestsRing: roomy, Log: quiet(), Newcomers: news, Shared: shared}).Make()
+	env.Log = quiet()
+	unit, err := SpecTLS(env).Make()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,73 @@
+package requests
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"vitals/core"
+	"vitals/probes/kern"
+)
+
+// Under overload what is counted inside TLS, and what is lost of it, are what the
+// server has answered.
+func TestCountedPlusLostInsideTLS(t *testing.T) {
+	const asked = 4000
+	for _, version := range []string{"http/1.1", "h2"} {
+		t.Run("nginx "+version, func(t *testing.T) {
+			dir := certificate(t)
+			s := newSink()
+			u := attachTLSWith(t, kern.Env{Sink: s, RequestsRing: 8 * os.Getpagesize()})
+			port, nginx := startSecretNginx(t, dir)
+			overload(t, u, s, keyOf(t, nginx), fmt.Sprintf("127.0.0.1:%d", port), version, asked)
+			log, err := os.ReadFile(filepath.Join(dir, "access.log"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := strings.Count(string(log), "/users/1 "); n != asked {
+				t.Errorf("nginx says that it answered %d requests", n)
+			}
+		})
+		t.Run("go "+version, func(t *testing.T) {
+			t.Setenv("VITALS_TEST_CERT", certificate(t))
+			server, addr := start(t, "serve-tls", "127.0.0.1:0")
+			s := newSink()
+			u := attachTLSWith(t, kern.Env{Sink: s, RequestsRing: 8 * os.Getpagesize()})
+			eventually(t, "the server is probed", func() bool { return u.probes(server.Process.Pid) })
+			overload(t, u, s, server.key, addr, version, asked)
+		})
+	}
+}
+
+// overload lets a client make so many requests that most of them are lost, and
+// compares the counts.
+func overload(t *testing.T, u *secrets, s *sink, server core.ProcKey, addr, version string, asked int) {
+	t.Helper()
+	if err := u.Select(core.Selection{Set: map[core.ProcKey]bool{server: true}}); err != nil {
+		t.Fatal(err)
+	}
+	load := func(clients, requests int) {
+		t.Helper()
+		args := []string{"-c", fmt.Sprint(clients), "-n", fmt.Sprint(requests), "--npn-list=" + version, "https://" + addr + "/users/1"}
+		out, err := exec.Command("h2load", args...).CombinedOutput()
+		if err != nil || !strings.Contains(string(out), fmt.Sprintf("%d succeeded", requests)) {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	}
+	load(1, 10) // what is spoken here is known from then on
+	settle()
+	load(6, asked-10)
+	settle()
+	counted, cover := s.total(server), s.covered(server)
+	lost := s.losses()
+	t.Logf("counted %d, lost %d, %d gaps, %v", counted, cover.Lost, cover.Gaps, lost)
+	if counted == 0 || cover.Lost == 0 || counted+cover.Lost != uint64(asked) || cover.Exchanges != uint64(asked) {
+		t.Errorf("counted %d + lost %d, asked %d; coverage %+v", counted, cover.Lost, asked, cover)
+	}
+	if told := lost["ring/requests"] + lost["wire/requests"]; told != cover.Lost {
+		t.Errorf("%v lost, the process lost %d", lost, cover.Lost)
+	}
+}
