@@ -30,10 +30,9 @@ var outcomes = [...]core.Outcome{core.OutcomeOK, core.OutcomeError, core.Outcome
 // Recorder counts calls. It is safe for concurrent use, starts no goroutine and
 // allocates only for an operation's first calls. A nil Recorder ignores all.
 type Recorder struct {
-	began     time.Time
-	unmatched atomic.Uint64
-	ops       atomic.Pointer[map[string]*op] // replaced, never modified
-	mu        sync.Mutex                     // serialises replacing
+	began time.Time
+	ops   atomic.Pointer[map[string]*op] // replaced, never modified
+	mu    sync.Mutex                     // serialises replacing
 }
 
 // Row is what is known of one operation. It is a copy.
@@ -82,8 +81,8 @@ func (r *Recorder) Begin(name string) {
 	}
 }
 
-// End counts the end of a call that took d. An End without a Begin is not
-// counted as a call, but as unmatched.
+// End counts the end of a call that took d. An End without a Begin is
+// a mistake of the caller and not counted.
 func (r *Recorder) End(name string, how core.Outcome, d time.Duration) {
 	if r == nil {
 		return
@@ -94,7 +93,6 @@ func (r *Recorder) End(name string, how core.Outcome, d time.Duration) {
 	defer o.mu.Unlock()
 	switch {
 	case o.watched+o.crowd == 0:
-		r.unmatched.Add(1)
 		return
 	case o.watched == 1 && o.crowd == 0:
 		o.watched = 0
@@ -115,14 +113,6 @@ func (r *Recorder) Record(name string, how core.Outcome, d time.Duration) {
 	defer o.mu.Unlock()
 	o.begun++
 	o.count(how, d, point)
-}
-
-// Unmatched returns how many Ends had no Begin: a mistake of the caller.
-func (r *Recorder) Unmatched() uint64 {
-	if r == nil {
-		return 0
-	}
-	return r.unmatched.Load()
 }
 
 // Rows returns a copy of all that is known, by operation.

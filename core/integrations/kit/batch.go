@@ -50,11 +50,6 @@ func (b *Batch) AddHistogram(m *Metric, h *core.Buckets, values ...string) {
 	b.series(m, core.Series{Buckets: h}, values)
 }
 
-// AddSummary tells a summary, which must not be modified any more.
-func (b *Batch) AddSummary(m *Metric, r *core.Ranks, values ...string) {
-	b.series(m, core.Series{Ranks: r}, values)
-}
-
 // AddFamily tells a whole family, whose labels need not be sorted; what is not
 // fit to be shown or exposed is dropped and counted. It belongs to the batch then.
 func (b *Batch) AddFamily(f core.Family) {
