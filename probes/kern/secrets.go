@@ -14,7 +14,7 @@ const maxSecrets = 1024
 // text cannot be had. It is safe for concurrent use; nil knows nothing.
 type Secrets struct {
 	mu    sync.Mutex
-	all   string // why nobody's can be had
+	all   string // of those that are not in why
 	why   map[core.ProcKey]string
 	asked map[core.ProcKey]bool
 	news  chan core.ProcKey
@@ -33,9 +33,6 @@ func (s *Secrets) Why(proc core.ProcKey) string {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.all != "" {
-		return s.all
-	}
 	if !s.asked[proc] && len(s.asked) < maxSecrets {
 		select {
 		case s.news <- proc:
@@ -43,7 +40,10 @@ func (s *Secrets) Why(proc core.ProcKey) string {
 		default: // asked again at its next connection
 		}
 	}
-	return s.why[proc]
+	if why := s.why[proc]; why != "" {
+		return why
+	}
+	return s.all
 }
 
 // Asked gives the processes that somebody asked about.
@@ -68,8 +68,8 @@ func (s *Secrets) Tell(proc core.ProcKey, why string) {
 	}
 }
 
-// TellAll answers for every process: why nobody's plain text can be had; "" says
-// that it depends on the process.
+// TellAll answers for every process of which nothing else is known; "" says that
+// it depends on the process.
 func (s *Secrets) TellAll(why string) {
 	if s == nil {
 		return

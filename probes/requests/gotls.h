@@ -55,8 +55,7 @@ static __always_inline bool go_passes(struct passage *p, __u64 object, __u64 buf
 	p->k.base = buffer;
 	p->k.n = n;
 	p->k.now = bpf_ktime_get_ns();
-	if (n && !bpf_map_lookup_elem(&conns, &p->at)) {
-		speaks(p->at.tgid);
+	if (n && !bpf_map_lookup_elem(&conns, &p->at) && speaks(p->at.tgid)) {
 		p->fd = go_socket(object);
 		p->role = go_role(object);
 	}

@@ -8,8 +8,7 @@ static __always_inline int begins(__u64 object, __u64 buffer, __u64 length)
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	struct use *use;
 
-	speaks(tgid);
-	if (!(observed(tgid, 0) & ON))
+	if (!speaks(tgid))
 		return 0;
 	use = bpf_task_storage_get(&calls, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!use)

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/cilium/ebpf"
+
 	"vitals/core"
 	"vitals/probes/kern"
 	"vitals/probes/tls"
@@ -192,6 +194,51 @@ func (s *secrets) Detach(ctx context.Context) error {
 	}
 	s.probe.mu.Unlock()
 	return errors.Join(err, s.probe.Detach(ctx))
+}
+
+const switchedOff = "the TLS probe is switched off for it"
+
+// Select implements core.Selective. Whose TLS is not read any more is to be told
+// as encrypted, with that reason.
+func (s *secrets) Select(change core.Selection) error {
+	if err := s.probe.Select(change); err != nil {
+		return err
+	}
+	var errs []error
+	if change.Default {
+		s.env.Secrets.TellAll("")
+	} else {
+		s.env.Secrets.TellAll("the TLS probe is off for it")
+		errs = append(errs, clearMap(s.objs.Speakers)) // the others tell of themselves again
+	}
+	for _, proc := range change.Clear {
+		s.env.Secrets.Forget(proc)
+	}
+	for proc, on := range change.Set {
+		s.env.Secrets.Forget(proc)
+		if !on {
+			s.env.Secrets.Tell(proc, switchedOff)
+			errs = append(errs, s.silence(proc))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// off reports whether the TLS of a process was chosen not to be read.
+func (s *secrets) off(proc core.ProcKey) bool {
+	s.probe.mu.Lock()
+	defer s.probe.mu.Unlock()
+	e, chosen := s.probe.selected.exceptions[proc.PID]
+	return chosen && e.birth == proc.Birth && !e.on
+}
+
+// silence says that the TLS of a process is not read.
+func (s *secrets) silence(proc core.ProcKey) error {
+	err := s.objs.Speakers.Delete(uint32(proc.PID))
+	if err == nil || errors.Is(err, ebpf.ErrKeyNotExist) {
+		return nil
+	}
+	return fmt.Errorf("forget that process %d speaks TLS: %w", proc.PID, err)
 }
 
 // secret tells whether the TLS of a process is read, and if not, why. It is for

@@ -134,6 +134,9 @@ func (s *secrets) look(att *kern.Attachment, proc core.ProcKey) {
 	for _, t := range targets {
 		s.use(att, t, proc)
 	}
+	if blind == "" && s.off(proc) {
+		blind = switchedOff
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if proc.Birth != 0 { // who asks knows it, and so does who tells of its end
@@ -211,6 +214,7 @@ func (s *secrets) left(went []core.ProcKey) {
 	s.mu.Lock()
 	for _, proc := range went {
 		s.env.Secrets.Forget(proc)
+		_ = s.silence(proc) // its number is another's next
 		for _, by := range []core.ProcKey{proc, {PID: proc.PID}} { // seen before its birth was known
 			for _, id := range s.uses[by] {
 				f := s.files[id]
