@@ -55,6 +55,7 @@ type app struct {
 	cursor     *tea.Cursor
 	dirty      bool
 	draws      int // frames drawn, for tests
+	pulse      pulse
 	tabs       []canvas.Rect
 	body       canvas.Rect
 }
@@ -256,6 +257,7 @@ func (a *app) View() tea.View {
 	if a.dirty && a.w > 0 && a.h > 0 {
 		a.draw()
 		a.dirty = false
+		a.pulse.change()
 	}
 	v := tea.NewView(a.frame)
 	v.AltScreen = true

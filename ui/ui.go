@@ -38,6 +38,8 @@ type Config struct {
 	SaveTheme func(name string) error
 	// SaveDir is where saved screens go; empty is the working directory.
 	SaveDir string
+	// As runs what writes there with the rights of the user, nil as we are.
+	As func(func() error) error
 
 	Refresh time.Duration // how often the picture moves; 0 means 1 s
 	// Color is "auto", "truecolor", "256", "16" or "none"; empty means auto.
@@ -70,10 +72,6 @@ type State struct {
 	Save func(State) error `json:"-"`
 }
 
-// fps is how often the renderer wakes, also when nothing changed: 40 ms from a
-// key to the screen at most, at a quarter of a CPU second a minute.
-const fps = 25
-
 // Run shows the dashboard until the user quits or ctx ends, and restores the
 // terminal in every case. It returns nil when the user quit or ctx was
 // cancelled without a cause of its own; a cause is returned, so that a goroutine
@@ -100,7 +98,9 @@ func Run(ctx context.Context, cfg Config) error {
 	if cfg.Width > 0 {
 		opts = append(opts, tea.WithWindowSize(cfg.Width, cfg.Height))
 	}
-	_, err := tea.NewProgram(a, opts...).Run()
+	a.pulse.program = tea.NewProgram(a, opts...)
+	_, err := a.pulse.program.Run()
+	a.pulse.stop()
 	saveErr := a.saveState()
 	switch cause := context.Cause(ctx); {
 	case cause != nil && !errors.Is(cause, context.Canceled):
