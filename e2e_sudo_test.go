@@ -69,7 +69,7 @@ func TestUnderSudoFilesOfRootStayRoots(t *testing.T) {
 }
 
 // What vitals writes for the caller is the caller's: a text file, and what a
-// command under the dashboard prints.
+// command under the dashboard prints, and a saved screen.
 func TestUnderSudoFilesBelongToTheCaller(t *testing.T) {
 	needRoot(t)
 	home, env := caller(t)
@@ -90,11 +90,20 @@ func TestUnderSudoFilesBelongToTheCaller(t *testing.T) {
 	}
 	os.Remove(config)
 	m := openTerminal(t, 120, 40)
-	m.run(strings.Join(env, " ") + " " + binary(t, "vitals") + " -- sh -c 'echo hello; exec sleep 1000'")
+	m.run("cd " + home + " && " + strings.Join(env, " ") + " " + binary(t, "vitals") + " -- sh -c 'echo hello; exec sleep 1000'")
 	file := goesTo.FindStringSubmatch(m.waitMatch(goesTo.String()))[1]
 	defer os.Remove(file)
 	if st, err := os.Stat(file); err != nil || st.Sys().(*syscall.Stat_t).Uid != 65534 || st.Mode().Perm() != 0o600 {
 		t.Errorf("%s: %v", file, err)
+	}
+	m.keys("C-s")
+	m.waitFor("screen saved as")
+	saved, _ := filepath.Glob(filepath.Join(home, "vitals-*.txt"))
+	if len(saved) != 1 {
+		t.Fatalf("%d saved screens", len(saved))
+	}
+	if st, err := os.Stat(saved[0]); err != nil || st.Sys().(*syscall.Stat_t).Uid != 65534 {
+		t.Errorf("%s: %v", saved[0], err)
 	}
 	m.keys("q", "q", "q")
 	m.waitFor("its output is in")

@@ -112,6 +112,7 @@ func dashboard(ctx context.Context, r *cli.Options) error {
 		Theme:   theme, Themes: func() []themes.Theme { return allThemes(r.Paths) },
 		SaveTheme: func(name string) error { kept.Theme = name; return save() },
 		State:     kept.State,
+		As:        r.Paths.User.Do,
 		Refresh:   r.Refresh, Color: r.Color, ASCII: r.ASCII, Plain: r.Plain,
 		Rewind: r.Limits.Rewind, FocusPID: focus(r.PIDs), Version: version, Warnings: slices.Concat(r.Notes(), warnings, p.company(), unfit(r), started.note()),
 	})
@@ -224,7 +225,7 @@ func snapshot(ctx context.Context, r *cli.Options) error {
 
 // build wires the program for a command and tells other copies that it is there.
 func build(r *cli.Options, s settings) (*program, error) {
-	a, others, err := instance.Announce(instance.Dir, r.Paths.StateDir)
+	a, others, err := instance.Announce(instance.Place{Dir: instance.Dir}, instance.Place{Dir: r.Paths.StateDir, As: r.Paths.User.Do})
 	if err != nil {
 		s.log.Debug("other copies cannot see this one", "error", err)
 	}

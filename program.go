@@ -106,7 +106,7 @@ func newProgram(s settings) (*program, error) {
 	reporter := &reporter{Engine: p.engine, phases: &p.watched, servers: p.servers}
 	p.supervisor = supervisor.New(supervisor.Config{
 		Specs: specs, Toggles: &core.Toggles{Choices: s.Choices()}, Only: len(s.PIDs) > 0, Reporter: reporter, Log: s.log,
-		StatePath: s.Paths.Toggles(), Recorder: p.calls, DryRun: s.Rehearse,
+		StatePath: s.Paths.Toggles(), StateOwner: &supervisor.Owner{UID: s.Paths.User.UID, GID: s.Paths.User.GID}, Recorder: p.calls, DryRun: s.Rehearse,
 		PushNow: p.pushes.ring,
 		Reload:  p.reload,
 	})

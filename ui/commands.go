@@ -120,8 +120,16 @@ func (a *app) save() tea.Cmd {
 	}
 	text := a.cv.Text()
 	name := filepath.Join(a.cfg.SaveDir, "vitals-"+a.pc.Snap.At.Local().Format("20060102-150405")+".txt")
+	as := a.cfg.As
+	if as == nil {
+		as = func(f func() error) error { return f() }
+	}
 	return func() tea.Msg {
-		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		var f *os.File
+		err := as(func() (err error) {
+			f, err = os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+			return err
+		})
 		if errors.Is(err, os.ErrExist) {
 			return savedMsg{"screen", errors.New(name + " is there already")}
 		}

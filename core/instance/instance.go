@@ -23,27 +23,44 @@ const Dir = "/run/vitals"
 type Announcement struct {
 	f    *os.File
 	path string
+	as   func(func() error) error
 }
 
-// Announce makes our entry in the first of dirs where that is possible and
-// returns the pids of the other running copies, found in all of dirs. Entries of
+// Place is a directory for announcements.
+type Place struct {
+	Dir string // "" is none
+	// As runs what touches it with the rights of whose it is, so that no link of
+	// theirs leads root astray; nil as we are.
+	As func(func() error) error
+}
+
+// Announce makes our entry in the first of the places where that is possible and
+// returns the pids of the other running copies, found in all of them. Entries of
 // the dead are removed. A nil Announcement with an error means only that others
 // cannot see us; the pids are right all the same.
-func Announce(dirs ...string) (*Announcement, []int32, error) {
+func Announce(places ...Place) (*Announcement, []int32, error) {
 	var a *Announcement
 	var err error
 	var others []int32
-	for _, dir := range dirs {
-		if dir == "" {
+	for _, p := range places {
+		if p.Dir == "" {
 			continue
 		}
-		if a == nil {
-			var e error
-			if a, e = announce(dir); e != nil {
-				err = errors.Join(err, e)
-			}
+		if p.As == nil {
+			p.As = func(f func() error) error { return f() }
 		}
-		others = append(others, running(dir)...)
+		e := p.As(func() (e error) {
+			if a == nil {
+				if a, e = announce(p.Dir); a != nil {
+					a.as = p.As
+				}
+			}
+			others = append(others, running(p.Dir)...)
+			return e
+		})
+		if e != nil {
+			err = errors.Join(err, e)
+		}
 	}
 	slices.Sort(others)
 	others = slices.Compact(others)
@@ -129,7 +146,7 @@ func (a *Announcement) Close() error {
 	if a == nil || a.f == nil {
 		return nil
 	}
-	err := os.Remove(a.path)
+	err := a.as(func() error { return os.Remove(a.path) })
 	err = errors.Join(err, a.f.Close())
 	a.f = nil
 	return err

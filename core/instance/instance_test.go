@@ -6,14 +6,17 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // The test binary itself is the other copy.
 func TestMain(m *testing.M) {
 	if dir := os.Getenv("TEST_ANNOUNCE_IN"); dir != "" {
-		_, others, err := Announce(dir)
+		_, others, err := Announce(Place{Dir: dir})
 		fmt.Println(others, err)
 		bufio.NewReader(os.Stdin).ReadString('\n')
 		os.Exit(0) // without Close: as if killed
@@ -45,7 +48,7 @@ func other(t *testing.T, dir string) (pid int32, said string, end func()) {
 
 func TestOthersAreSeenWhileTheyLive(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
-	a, pids, err := Announce(dir)
+	a, pids, err := Announce(Place{Dir: dir})
 	if err != nil || len(pids) != 0 {
 		t.Fatalf("%v %v", pids, err)
 	}
@@ -79,13 +82,59 @@ func TestFallsBackAndNeverFails(t *testing.T) {
 	os.WriteFile(filepath.Join(state, "17.lock"), nil, 0o644)
 	os.WriteFile(filepath.Join(state, "nonsense.lock"), nil, 0o644)
 	pid, _, _ := other(t, state)
-	a, pids, err := Announce(blocked, "", state)
+	a, pids, err := Announce(Place{Dir: blocked}, Place{}, Place{Dir: state})
 	if a == nil || err != nil || !slices.Equal(pids, []int32{pid}) {
 		t.Errorf("%v %v %v", a, pids, err)
 	}
 	a.Close()
-	a, pids, err = Announce(blocked)
+	a, pids, err = Announce(Place{Dir: blocked})
 	if a != nil || err == nil || len(pids) != 0 || a.Close() != nil {
 		t.Errorf("%v %v %v", a, pids, err)
+	}
+}
+
+// A directory of somebody else's that is a link to one of root's: nothing in
+// there is removed, or made.
+func TestTheDirectoryOfAUserIsTheirs(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	root, err := os.MkdirTemp("", "root")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(root)
+	os.Chmod(root, 0o755)
+	precious := filepath.Join(root, "17.lock")
+	os.WriteFile(precious, nil, 0o644)
+	link := filepath.Join(t.TempDir(), "state")
+	os.Symlink(root, link)
+	for d := filepath.Dir(link); d != os.TempDir(); d = filepath.Dir(d) {
+		os.Chmod(d, 0o755)
+	}
+	nobody := func(f func() error) error {
+		done := make(chan error)
+		go func() {
+			runtime.LockOSThread() // the thread ends with the goroutine
+			unix.SetfsgidRetGid(65534)
+			unix.SetfsuidRetUid(65534)
+			done <- f()
+		}()
+		return <-done
+	}
+	a, others, err := Announce(Place{link, nobody})
+	if a != nil || err == nil || len(others) != 0 {
+		t.Errorf("%v %v %v", a, others, err)
+	}
+	if files, _ := os.ReadDir(root); len(files) != 1 || files[0].Name() != "17.lock" {
+		t.Errorf("%v", files)
+	}
+	os.Chown(root, 65534, 65534)
+	a, _, err = Announce(Place{link, nobody})
+	if err != nil || a.Close() != nil {
+		t.Errorf("in their own: %v", err)
+	}
+	if files, _ := os.ReadDir(root); len(files) != 0 { // the dead one is gone as well
+		t.Errorf("%v", files)
 	}
 }
