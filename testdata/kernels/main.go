@@ -116,10 +116,12 @@ func snapshot(a *actors) (got seen, wrong []string) {
 		wrong = append(wrong, "the clients do not come to an end")
 	}
 	time.Sleep(3 * time.Second)
+	began = time.Now()
 	v.Process.Signal(os.Interrupt)
 	text := said()
 	if err := v.Wait(); err != nil {
 		wrong = append(wrong, "vitals: "+err.Error())
 	}
+	fmt.Printf("it leaves in %v\n", time.Since(began).Round(time.Millisecond))
 	return got, append(wrong, got.read(text)...)
 }
