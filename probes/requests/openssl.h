@@ -12,7 +12,7 @@ static __always_inline int begins(__u64 object, __u64 buffer, __u64 length)
 		return 0;
 	use = bpf_task_storage_get(&calls, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!use) {
-		// No memory; or, before 6.2, somebody on this processor was kept from ending.
+		// No memory, or somebody on this processor was interrupted in here.
 		__sync_fetch_and_add(&contended, 1);
 		return 0;
 	}
