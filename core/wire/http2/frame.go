@@ -90,7 +90,7 @@ func Sniff(from wire.Side, data []byte, size int64) wire.Verdict {
 		switch n := min(len(data), len(preface)); {
 		case string(data[:n]) != preface[:n]:
 			return wire.No
-		case n >= len("PRI * HTTP/2.0\r\n"):
+		case n >= len("PRI * HTTP/2.0"): // what Go reads at first
 			return wire.Sure
 		}
 		return wire.Maybe

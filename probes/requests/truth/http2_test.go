@@ -146,37 +146,9 @@ func TestWebSocketsAreStreams(t *testing.T) {
 	}
 }
 
-// Where every transfer is a record of its own, what is lost are transfers: no
-// request is made up, and none is missing without a loss.
-func TestHTTP2UnderOverload(t *testing.T) {
-	needRoot(t)
-	self, _ := os.Executable()
-	port := freePort(t)
-	cmd := as("", room(t, ""), self)
-	cmd.Env = append(cmd.Env, "VITALS_TRUTH_HELPER=http2", fmt.Sprintf("VITALS_TRUTH_ADDR=127.0.0.1:%d", port))
-	in, _ := cmd.StdinPipe()
-	defer in.Close()
-	s := start(t, cmd, port)
-	l := watch(t, 2*os.Getpagesize(), s.key)
-	const asked = 10000
-	run(t, exec.Command("h2load", "-c", "8", "-m", "1", "-n", fmt.Sprint(asked), "http://"+s.addr()+"/page"))
-	settle()
-	l.stop()
-	counted := l.count(func(r row) bool { return r.protocol == "http" && r.role == core.RoleServer })
-	lost := l.lost["ring/transfers"] + l.lost["ring/requests"]
-	t.Logf("counted %d, lost %d transfers, %d gaps", counted, lost, l.cover.Gaps)
-	if counted > asked || counted+lost < asked || lost == 0 || counted == 0 {
-		t.Errorf("counted %d, lost %d transfers, asked %d", counted, lost, asked)
-	}
-	if wrong := l.count(func(r row) bool { return r.method != "GET" && !r.partial }); wrong > 0 {
-		t.Errorf("%d requests that nobody made", wrong)
-	}
-	l.report()
-}
-
-// Each request that a server of HTTP/2 and gRPC has answered is counted, with
-// its path and its status, many at a time on few connections.
-func TestHTTP2AndGRPCAreCountedExactly(t *testing.T) {
+// startHTTP2 starts a server that tells what it has answered when it is asked.
+func startHTTP2(t *testing.T) (s *server, ask func() map[string]uint64) {
+	t.Helper()
 	needRoot(t)
 	self, err := os.Executable()
 	if err != nil {
@@ -185,11 +157,18 @@ func TestHTTP2AndGRPCAreCountedExactly(t *testing.T) {
 	port := freePort(t)
 	cmd := as("", room(t, ""), self)
 	cmd.Env = append(cmd.Env, "VITALS_TRUTH_HELPER=http2", fmt.Sprintf("VITALS_TRUTH_ADDR=127.0.0.1:%d", port))
-	in, _ := cmd.StdinPipe()
-	read, write, _ := os.Pipe()
-	s := startTo(t, cmd, write, port)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s = startTo(t, cmd, write, port)
 	answers := bufio.NewReader(read)
-	ask := func() (counts map[string]uint64) {
+	return s, func() (counts map[string]uint64) {
+		t.Helper()
 		fmt.Fprintln(in, "counts")
 		line, _ := answers.ReadString('\n')
 		if err := json.Unmarshal([]byte(line), &counts); err != nil {
@@ -197,6 +176,12 @@ func TestHTTP2AndGRPCAreCountedExactly(t *testing.T) {
 		}
 		return counts
 	}
+}
+
+// Each request that a server of HTTP/2 and gRPC has answered is counted, with
+// its path and its status, many at a time on few connections.
+func TestHTTP2AndGRPCAreCountedExactly(t *testing.T) {
+	s, ask := startHTTP2(t)
 	l := watch(t, roomy, s.key)
 	url := "http://" + s.addr()
 	// The first connections show how much of a transfer is worth capturing here.
