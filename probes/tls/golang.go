@@ -3,9 +3,10 @@ package tls
 import (
 	"debug/buildinfo"
 	"debug/elf"
-	"debug/gosym"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -78,10 +79,7 @@ func registerABI(version string) bool {
 // goFunctions finds functions in the table that every Go program carries, also
 // a stripped one.
 func (i *image) goFunctions(names map[string]Role) (map[string]function, error) {
-	var list []string
-	for n := range names {
-		list = append(list, n)
-	}
+	list := slices.Collect(maps.Keys(names))
 	if found := i.functions(list...); len(found) > 0 {
 		return found, nil
 	}
@@ -96,36 +94,9 @@ func (i *image) goFunctions(names map[string]Role) (map[string]function, error) 
 	if section.Size > maxPclntab || section.Type == elf.SHT_NOBITS {
 		return nil, errors.New("its table of functions is too large")
 	}
-	data, err := section.Data()
+	found, err := i.pclntab(section, text.Addr, list)
 	if err != nil {
 		return nil, fmt.Errorf("read the table of functions: %w", err)
-	}
-	return lookUp(data, text.Addr, names)
-}
-
-// lookUp reads the table. What it holds is the program's: a broken one must not
-// break us.
-func lookUp(data []byte, text uint64, names map[string]Role) (found map[string]function, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			found, err = nil, fmt.Errorf("its table of functions is broken: %v", r)
-		}
-	}()
-	table, err := gosym.NewTable(nil, gosym.NewLineTable(data, text))
-	if err != nil {
-		return nil, fmt.Errorf("read the table of functions: %w", err)
-	}
-	found = make(map[string]function, len(names))
-	for k := range table.Funcs {
-		f := &table.Funcs[k]
-		if _, ok := names[f.Name]; !ok || f.End <= f.Entry {
-			continue
-		}
-		// A wrapper of another calling convention may have the same name: the
-		// function proper is the larger one.
-		if size := f.End - f.Entry; size > found[f.Name].size {
-			found[f.Name] = function{f.Name, f.Entry, size}
-		}
 	}
 	return found, nil
 }

@@ -1,12 +1,12 @@
 package tls
 
 import (
-	"bytes"
 	"debug/elf"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"syscall"
 
@@ -116,48 +116,37 @@ func (i *image) search(kind elf.SectionType, names []string, found map[string]fu
 	if table == nil || int(table.Link) >= len(i.elf.Sections) || table.Size > maxTable || i.elf.Sections[table.Link].Size > maxTable {
 		return
 	}
-	text, err := i.elf.Sections[table.Link].Data()
-	if err != nil {
-		return
-	}
+	wanted := slices.DeleteFunc(slices.Clone(names), func(name string) bool { _, had := found[name]; return had })
 	at := map[uint32]string{}
-	for _, name := range names {
-		if _, had := found[name]; !had {
-			places(text, name, at)
-		}
-	}
-	if len(at) == 0 {
-		return
-	}
-	entries, err := table.Data()
-	if err != nil {
+	text := i.window(i.elf.Sections[table.Link])
+	if text.places(0, text.size, wanted, func(off int64, name string) { at[uint32(off)] = name }) != nil || len(at) == 0 {
 		return
 	}
 	order := i.elf.ByteOrder
-	for ; len(entries) >= elf.Sym64Size; entries = entries[elf.Sym64Size:] {
-		name, ok := at[order.Uint32(entries)]
-		if !ok || elf.ST_TYPE(entries[4]) != elf.STT_FUNC {
+	entries := i.window(table)
+	for off := int64(0); ; off += elf.Sym64Size {
+		entry, err := entries.bytes(off, elf.Sym64Size)
+		if err != nil {
+			return
+		}
+		name, ok := at[order.Uint32(entry)]
+		if !ok || elf.ST_TYPE(entry[4]) != elf.STT_FUNC {
 			continue
 		}
-		f := function{name, order.Uint64(entries[8:]), order.Uint64(entries[16:])}
+		f := function{name, order.Uint64(entry[8:]), order.Uint64(entry[16:])}
 		if _, had := found[name]; !had && f.addr != 0 && f.size > 0 {
 			found[name] = f
 		}
 	}
 }
 
-// places notes every offset at which a string of the table is name. It may be
-// the end of a longer one: linkers keep such strings once.
-func places(text []byte, name string, at map[uint32]string) {
-	pattern := append([]byte(name), 0)
-	for from := 0; ; {
-		n := bytes.Index(text[from:], pattern)
-		if n < 0 {
-			return
-		}
-		at[uint32(from+n)] = name
-		from += n + 1
+// window reads a section; one without contents in the file is empty.
+func (i *image) window(s *elf.Section) *window {
+	w := &window{r: s, size: int64(min(s.FileSize, 1<<40))}
+	if s.Type == elf.SHT_NOBITS || s.Flags&elf.SHF_COMPRESSED != 0 {
+		w.size = 0
 	}
+	return w
 }
 
 // offset turns an address into a place in the file, where probes are set.
