@@ -1,6 +1,7 @@
 package truth
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"vitals/core"
+	"vitals/probes/kern"
 )
 
 // still keeps the reader from reading for a while: it waits for whoever holds
@@ -57,10 +59,11 @@ func sum(counts map[string]uint64) (n uint64) {
 // Where transfers were lost, streams are counted by their numbers: what is missing
 // of the beginning of a connection, in its middle and at its end.
 func TestHTTP2CountedPlusLostIsTheTruth(t *testing.T) {
-	for _, path := range []string{"/page", "/shop.Items/Get"} {
-		t.Run(path, func(t *testing.T) {
+	for _, floor := range []bool{false, true} {
+		path := map[bool]string{false: "/page", true: "/shop.Items/Get"}[floor]
+		t.Run(fmt.Sprintf("%s floor %v", path[1:], floor), func(t *testing.T) {
 			s, ask := startHTTP2(t)
-			l := watch(t, os.Getpagesize(), s.key)
+			l := watchWith(t, kern.Env{RequestsRing: os.Getpagesize(), Floor: floor}, s.key)
 			url := "http://" + s.addr() + path
 			run(t, exec.Command("h2load", "-c", "1", "-n", "10", url)) // what is spoken here is known from then on
 			settle()
@@ -124,8 +127,14 @@ func TestParallelStreamsCountedPlusLostIsTheTruth(t *testing.T) {
 // A question that did not fit into the ring is lost, once, and an answer that did
 // not is no timeout.
 func TestDNSCountedPlusLostIsTheTruth(t *testing.T) {
+	for _, floor := range []bool{false, true} {
+		t.Run(fmt.Sprintf("floor %v", floor), func(t *testing.T) { dnsUnderOverload(t, floor) })
+	}
+}
+
+func dnsUnderOverload(t *testing.T, floor bool) {
 	s, log := startDNS(t)
-	l := watch(t, os.Getpagesize(), s.key)
+	l := watchWith(t, kern.Env{RequestsRing: os.Getpagesize(), Floor: floor}, s.key)
 	const clients, rounds = 4, 1000
 	var wg sync.WaitGroup
 	for i := range clients {

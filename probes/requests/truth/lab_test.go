@@ -52,8 +52,14 @@ const roomy = 32 << 20
 // watch attaches the probe to processes and their children to come.
 func watch(t testing.TB, ring int, who ...core.ProcKey) *lab {
 	t.Helper()
+	return watchWith(t, kern.Env{RequestsRing: ring}, who...)
+}
+
+func watchWith(t testing.TB, env kern.Env, who ...core.ProcKey) *lab {
+	t.Helper()
 	l := &lab{t: t, done: make(chan error, 1), rows: map[row]uint64{}, lost: map[string]uint64{}}
-	unit, err := requests.Spec(kern.Env{Sink: l, RequestsRing: ring}).Make()
+	env.Sink = l
+	unit, err := requests.Spec(env).Make()
 	if err != nil {
 		t.Fatal(err)
 	}
