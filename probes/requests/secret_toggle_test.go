@@ -29,7 +29,7 @@ func TestTLSSwitchedOffForAProcess(t *testing.T) {
 	}
 	serveUnit(t, plain)
 	eventually(t, "the server is probed", func() bool { return secret.probes(server.Process.Pid) })
-	for _, on := range []bool{true, false, true} {
+	for phase, on := range []bool{true, false, true} {
 		if err := secret.Select(core.Selection{Default: true, Set: map[core.ProcKey]bool{server.key: on}}); err != nil {
 			t.Fatal(err)
 		}
@@ -42,9 +42,11 @@ func TestTLSSwitchedOffForAProcess(t *testing.T) {
 		})
 		settle()
 		read, encrypted = served(inside, server.key)-read, served(outside, server.key)-encrypted
-		if on && (read != 200 || encrypted > 4) || !on && read != 0 {
-			t.Errorf("on %v: %d requests are read, %d exchanges encrypted, of 200", on, read, encrypted)
+		if on && (read != 200 || encrypted > 12) || !on && read != 0 {
+			// A handshake comes before anybody can know.
+			t.Errorf("phase %d, on %v: %d requests are read, %d exchanges encrypted, of 200", phase, on, read, encrypted)
 		}
+		t.Logf("phase %d: %d are read, %d encrypted", phase, read, encrypted)
 		if why := outside.covered(server.key).Why; !on && !strings.Contains(why, "switched off") {
 			t.Errorf("the reason is %q", why)
 		}

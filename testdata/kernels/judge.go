@@ -20,7 +20,7 @@ func judge(got seen, a *actors) (wrong []string) {
 	if !readable() {
 		return append(wrong, got.closed(tls, server)...)
 	}
-	if tls.Phase != "running" || tls.Failures > 0 {
+	if tls.Phase != "running" || tls.Failures > 2 { // a starved machine may take its time and try again
 		wrong = append(wrong, fmt.Sprintf("%+v", tls))
 	}
 	for part, state := range tls.Parts {
