@@ -102,9 +102,11 @@ type value struct {
 	desc  *core.Desc
 	label string
 	v     float64
-	// before and beforeAt are the counter at the begin of the rate's window.
-	before, next     float64
-	beforeAt, nextAt int64
+	// before is what the counter was at the begin of the rate's window, next what
+	// the next window begins with; gap is the time between the last two increments.
+	before, next             float64
+	beforeAt, nextAt, lastAt int64
+	gap                      int64
 }
 
 // set takes a sample.
@@ -113,29 +115,48 @@ func (v *value) set(x float64, at int64) {
 		v.add(x, at)
 		return
 	}
-	v.v, v.nextAt = x, at
+	v.v = x
 }
 
-// add grows a counter. The rate's window reaches from 2.5 s to 5 s back.
+// add grows a counter by what came since the increment before it. The rate's
+// window begins with an increment that is 2.5 s to 5 s old, or with the one before
+// where they are rarer.
 func (v *value) add(x float64, at int64) {
 	if x < 0 || math.IsNaN(x) {
 		return
 	}
 	const half = int64(core.RateWindow) / 2
-	if at-v.nextAt >= half {
-		v.before, v.beforeAt = v.next, v.nextAt
-		if at-v.nextAt >= 2*half {
-			v.before, v.beforeAt = v.v, at-half
-		}
-		v.next, v.nextAt = v.v, at
+	switch gap := at - v.lastAt; {
+	case v.lastAt == 0 || gap > silence: // nobody knows since when
+		v.before, v.beforeAt, v.gap = v.v, at-half, half
+		v.next, v.nextAt = v.v+x, at
+	case at-v.nextAt >= half:
+		v.before, v.beforeAt, v.gap = v.next, v.nextAt, gap
+		v.next, v.nextAt = v.v+x, at
+	default:
+		v.gap = gap
 	}
 	v.v += x
+	v.lastAt = at
 }
 
+// silence is how long nothing grows before an increment begins anew: longer than
+// levels are apart without a screen.
+const silence = int64(core.RateWindow + core.RateWindow/5)
+
+// render tells the value and its rate, which is that of the time between
+// increments until the next one is overdue, and falls from then on.
 func (v *value) render(now int64) core.Value {
 	out := core.Value{Desc: v.desc, Label: v.label, V: v.v}
-	if v.desc.Kind == core.Counter && now > v.beforeAt && now-v.nextAt < int64(core.RateWindow) {
-		out.Rate = (v.v - v.before) / (time.Duration(now - v.beforeAt).Seconds())
+	if v.desc.Kind != core.Counter || v.lastAt == 0 || now-v.lastAt >= silence {
+		return out
+	}
+	until := v.lastAt
+	if now-v.lastAt > v.gap+v.gap/2 {
+		until = now
+	}
+	if until > v.beforeAt {
+		out.Rate = (v.v - v.before) / time.Duration(until-v.beforeAt).Seconds()
 	}
 	return out
 }
