@@ -170,6 +170,9 @@ type Out struct {
 	// Peer is what the connection itself calls its server (the SNI of a TLS
 	// handshake), interned; "" unknown.
 	Peer string
+	// Inside is what its client offers to speak inside of what cannot be read, as
+	// "h2, http/1.1", interned; "" unknown.
+	Inside string
 	// Resolved is what names the answers gave: the process that asked will use
 	// these addresses in a moment.
 	Resolved []Resolved

@@ -1,6 +1,6 @@
-// Package tls recognises encrypted connections and reads the one thing that they
-// say in the open: the name that the client asks for (SNI). Everything else is
-// told as blind.
+// Package tls recognises encrypted connections and reads what they say in the
+// open: the name that the client asks for (SNI), and which protocols it offers to
+// speak inside (ALPN). Everything else is told as blind.
 package tls
 
 import "vitals/core/wire"
@@ -21,6 +21,10 @@ const (
 
 	clientHello = 1
 	serverHello = 2
+
+	// Extensions of a ClientHello.
+	extServerName = 0
+	extProtocols  = 16
 
 	maxRecord = 1<<14 + 2048
 	headerLen = 5
@@ -87,7 +91,7 @@ func sniffRecords(data []byte, size int64) wire.Verdict {
 	}
 }
 
-// conn tells the name and that it is blind, at the first span.
+// conn tells what is in the open and that it is blind, at the first span.
 type conn struct{ names *wire.Names }
 
 // Feed implements wire.Conn.
@@ -97,6 +101,10 @@ func (c *conn) Feed(s *wire.Span, out *wire.Out) {
 	if s.From == wire.Client {
 		if name := ServerName(s.Data); len(name) > 0 {
 			out.Peer = c.names.Get(name)
+		}
+		var room [maxOffer]byte
+		if offer := AppendOffer(room[:0], s.Data); len(offer) > 0 {
+			out.Inside = c.names.Get(offer)
 		}
 	}
 }
@@ -112,7 +120,55 @@ func (c *conn) Waiting() (int, int64) { return 0, 0 }
 
 // ServerName gives the name that a ClientHello asks for, nil when there is none
 // or it lies beyond what was captured.
-func ServerName(b []byte) []byte {
+func ServerName(b []byte) []byte { return serverName(extension(b, extServerName)) }
+
+// maxOffer bounds the list of what a client offers.
+const maxOffer = 64
+
+// AppendOffer appends the protocols that a ClientHello offers to speak inside, as
+// "h2, http/1.1", in at most 64 bytes: nothing when there are none, or some lie
+// beyond what was captured. Names that are no text, such as those that clients
+// make up to keep servers tolerant, are left out.
+func AppendOffer(dst, hello []byte) []byte {
+	b := extension(hello, extProtocols)
+	if len(b) < 2 || len(b)-2 != int(b[0])<<8|int(b[1]) {
+		return dst
+	}
+	began := len(dst)
+	for b = b[2:]; len(b) > 0; {
+		n := int(b[0])
+		if n == 0 || n >= len(b) {
+			return dst[:began]
+		}
+		name := b[1 : 1+n]
+		b = b[1+n:]
+		if !isText(name) {
+			continue
+		}
+		const more = ", ..."
+		if len(dst)-began+len(", ")+n+len(more) > maxOffer {
+			return append(dst, more...)
+		}
+		if len(dst) > began {
+			dst = append(dst, ", "...)
+		}
+		dst = append(dst, name...)
+	}
+	return dst
+}
+
+func isText(b []byte) bool {
+	for _, c := range b {
+		if c <= ' ' || c >= 0x7f || c == ',' {
+			return false
+		}
+	}
+	return true
+}
+
+// extension gives what was captured of an extension of a ClientHello, nil when
+// there is none.
+func extension(b []byte, want int) []byte {
 	if len(b) < 43 || b[0] != handshake || b[5] != clientHello {
 		return nil
 	}
@@ -126,8 +182,8 @@ func ServerName(b []byte) []byte {
 	for len(b) >= 4 {
 		kind, length := int(b[0])<<8|int(b[1]), int(b[2])<<8|int(b[3])
 		b = b[4:]
-		if kind == 0 {
-			return serverName(b[:min(length, len(b))])
+		if kind == want {
+			return b[:min(length, len(b))]
 		}
 		if length > len(b) {
 			return nil
@@ -146,13 +202,10 @@ func serverName(b []byte) []byte {
 	if n == 0 || n > 255 || len(b) < 5+n {
 		return nil
 	}
-	name := b[5 : 5+n]
-	for _, c := range name {
-		if c <= ' ' || c >= 0x7f {
-			return nil
-		}
+	if name := b[5 : 5+n]; isText(name) {
+		return name
 	}
-	return name
+	return nil
 }
 
 // after passes over a field that begins with its length in n bytes; nil when it

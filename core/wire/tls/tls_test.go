@@ -1,6 +1,7 @@
 package tls
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -45,7 +46,7 @@ func converse(t testing.TB, version uint16) (spans []wire.Span) {
 	}
 	a, b := net.Pipe()
 	var mu sync.Mutex
-	client := tls.Client(tape{a, &mu, wire.Client, &spans}, &tls.Config{ServerName: "shop.example", InsecureSkipVerify: true, MaxVersion: version})
+	client := tls.Client(tape{a, &mu, wire.Client, &spans}, &tls.Config{ServerName: "shop.example", NextProtos: []string{"h2", "http/1.1"}, InsecureSkipVerify: true, MaxVersion: version})
 	server := tls.Server(tape{b, &mu, wire.Server, &spans}, &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}})
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -85,13 +86,16 @@ func TestRealConnections(t *testing.T) {
 		var out wire.Out
 		c := Protocol.New(wire.Options{Names: wire.NewNames(10, nil)})
 		c.Feed(&spans[0], &out)
-		if out.Peer != "shop.example" || out.Blind != "tls" {
-			t.Errorf("%s: peer %q, blind %q", tls.VersionName(version), out.Peer, out.Blind)
+		if out.Peer != "shop.example" || out.Blind != "tls" || out.Inside != "h2, http/1.1" {
+			t.Errorf("%s: peer %q, blind %q, inside %q", tls.VersionName(version), out.Peer, out.Blind, out.Inside)
 		}
 		hello := spans[0].Data
 		for n := range hello {
 			if name := ServerName(hello[:n]); name != nil && string(name) != "shop.example" {
 				t.Errorf("%d bytes of a hello ask for %q", n, name)
+			}
+			if offer := AppendOffer(nil, hello[:n]); len(offer) > 0 && string(offer) != "h2, http/1.1" {
+				t.Errorf("%d bytes of a hello offer %q", n, offer)
 			}
 		}
 		if n := ServerName(hello[:min(256, len(hello))]); string(n) != "shop.example" {
@@ -113,6 +117,42 @@ func TestWhatIsNotTLS(t *testing.T) {
 	}
 }
 
+// hello is a ClientHello with nothing in it but what it offers.
+func hello(names ...string) []byte {
+	var list []byte
+	for _, n := range names {
+		list = append(append(list, byte(len(n))), n...)
+	}
+	ext := append([]byte{0, extProtocols, 0, byte(len(list) + 2), 0, byte(len(list))}, list...)
+	body := append([]byte{3, 3}, make([]byte, 32)...)              // version, random
+	body = append(body, 0, 0, 2, 0x13, 1, 1, 0, 0, byte(len(ext))) // session, one suite, no compression
+	body = append(body, ext...)                                    // and the extension
+	return append([]byte{handshake, 3, 1, 0, byte(len(body) + 4), clientHello, 0, 0, byte(len(body))}, body...)
+}
+
+func TestOffers(t *testing.T) {
+	for want, names := range map[string][]string{
+		"":                nil,
+		"h2":              {"h2"},
+		"h2, http/1.1":    {"\x0a\x0a", "h2", "a b", "http/1.1", "\xff\xfe"},
+		"acme-tls/1, dot": {"acme-tls/1", "dot"},
+		"aaaaaaaaaaaaaaaaaaaa, bbbbbbbbbbbbbbbbbbbb, ...": {"aaaaaaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbbbbbb", "cccccccccccccccccccc", "d"},
+	} {
+		h := hello(names...)
+		if got := string(AppendOffer(nil, h)); got != want {
+			t.Errorf("%q offers %q, want %q", names, got, want)
+		}
+		if got := AppendOffer(nil, h[:len(h)-1]); len(names) > 0 && len(got) > 0 {
+			t.Errorf("%q cut offers %q", names, got)
+		}
+	}
+	long := hello("h2", "http/1.1")
+	long[len(long)-9] = 200 // a name that is longer than the list
+	if got := AppendOffer(nil, long); len(got) > 0 {
+		t.Errorf("offers %q", got)
+	}
+}
+
 func FuzzTLS(f *testing.F) {
 	for _, s := range converse(f, tls.VersionTLS13) {
 		f.Add(s.Data, uint8(s.From))
@@ -124,6 +164,10 @@ func FuzzTLS(f *testing.F) {
 		}
 		if name := ServerName(data); len(name) > 255 {
 			t.Errorf("a name of %d bytes", len(name))
+		}
+		offer := AppendOffer([]byte("x"), data)
+		if len(offer) > 1+maxOffer || offer[0] != 'x' || bytes.ContainsFunc(offer, func(r rune) bool { return r < ' ' || r > '~' }) {
+			t.Errorf("offers %q", offer)
 		}
 	})
 }

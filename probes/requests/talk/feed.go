@@ -76,6 +76,9 @@ func (p *Reader) harvest(c *connection, r *Record) {
 	if out.Peer != "" {
 		c.sni, c.peer = out.Peer, ""
 	}
+	if out.Inside != "" {
+		c.inside = out.Inside
+	}
 	p.holes += out.Skipped
 	if out.Missed > 0 {
 		p.missed(r, uint64(out.Missed))
@@ -176,7 +179,7 @@ func (p *Reader) change(c *connection, r *Record, name string, begun *wire.Excha
 
 // blinded gives up reading a connection.
 func (p *Reader) blinded(c *connection, r *Record, why string) {
-	c.conn, c.blind = nil, why
+	c.conn, c.blind, c.because = nil, why, ""
 	if p.readElsewhere(c, r.Proc) {
 		return
 	}
@@ -191,6 +194,7 @@ func (p *Reader) readElsewhere(c *connection, proc core.ProcKey) bool {
 		return false
 	}
 	c.elsewhere, c.why = p.Secret(proc)
+	c.because = ""
 	if c.elsewhere {
 		p.ignore(c)
 		c.open = Times{}
@@ -201,10 +205,16 @@ func (p *Reader) readElsewhere(c *connection, proc core.ProcKey) bool {
 
 // reason is why a connection cannot be read.
 func (c *connection) reason() string {
-	if c.why == "" {
-		return c.blind
+	if c.because == "" {
+		c.because = c.blind
+		if c.inside != "" {
+			c.because += " (offers " + c.inside + ")"
+		}
+		if c.why != "" {
+			c.because += ": " + c.why
+		}
 	}
-	return c.blind + ": " + c.why
+	return c.because
 }
 
 // ignore forgets that a connection is read transfer by transfer.

@@ -24,6 +24,8 @@ type connection struct {
 	conn      wire.Conn      // nil when undecided, and when nobody can read it
 	blind     string         // why nobody can read it
 	why       string         // and more of it
+	inside    string         // what its client offers to speak there
+	because   string         // all of it, once it was asked for
 	elsewhere bool           // its plain text is read where it is encrypted
 	peer      string         // what a client's other end is called, "" until asked for
 	sni       string

@@ -33,6 +33,7 @@ type lab struct {
 	rows  map[row]uint64
 	seen  []core.Request // the first of them
 	cover core.Coverage
+	why   map[core.ProcKey]string // the newest reason for what cannot be read
 	lost  map[string]uint64
 
 	flying []core.InFlight
@@ -57,7 +58,7 @@ func watch(t testing.TB, ring int, who ...core.ProcKey) *lab {
 
 func watchWith(t testing.TB, env kern.Env, who ...core.ProcKey) *lab {
 	t.Helper()
-	l := &lab{t: t, done: make(chan error, 1), rows: map[row]uint64{}, lost: map[string]uint64{}}
+	l := &lab{t: t, done: make(chan error, 1), rows: map[row]uint64{}, lost: map[string]uint64{}, why: map[core.ProcKey]string{}}
 	env.Sink = l
 	unit, err := requests.Spec(env).Make()
 	if err != nil {
@@ -127,6 +128,9 @@ func (l *lab) Coverage(list []core.Coverage) {
 	defer l.mu.Unlock()
 	for i := range list {
 		l.cover.Add(&list[i])
+		if list[i].Why != "" {
+			l.why[list[i].Proc] = list[i].Why
+		}
 	}
 }
 

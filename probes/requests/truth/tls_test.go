@@ -77,6 +77,9 @@ func TestEncryptedConnectionsAreToldAsSuch(t *testing.T) {
 			t.Errorf("%+v", *r)
 		}
 	}
+	if why := l.why[s.key]; why != "tls (offers http/1.1)" {
+		t.Errorf("unreadable because of %q", why)
+	}
 	// One exchange for each request, and those of the handshake behind its first.
 	if served < asked || served > asked+3 || made < asked || made > asked+3 {
 		t.Errorf("%d exchanges served, %d made, %d requests", served, made, asked)
