@@ -27,8 +27,9 @@ const (
 	// pause after a batch: the kernel wakes a reader that has caught up for every
 	// single record, and a storm of them need not cost more than this many wake-ups.
 	pause = 500 * time.Microsecond
-	// idle is how often losses are looked for while nothing happens.
-	idle = time.Second
+	// idle is how often losses are looked for while nothing happens: events are
+	// lost while the ring is full, so that its next reading tells of them.
+	idle = 5 * time.Second
 )
 
 // Needs is what the probe cannot do without.

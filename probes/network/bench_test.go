@@ -19,7 +19,7 @@ func BenchmarkLook(b *testing.B) {
 		b.Run(fmt.Sprintf("files=%d/connections=%d", n.files, n.connections), func(b *testing.B) {
 			kerntest.NeedRoot(b)
 			openMany(b, n.files, n.connections)
-			u := newUnit(kern.Env{Sink: &kerntest.Sink{}, Log: slog.New(slog.DiscardHandler)}, defaults())
+			u := newUnit(kern.Env{Sink: &kerntest.Sink{}, Log: slog.New(slog.DiscardHandler)}, defaults(0))
 			if _, err := u.Attach(context.Background()); err != nil {
 				b.Fatal(err)
 			}

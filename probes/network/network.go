@@ -34,10 +34,11 @@ type settings struct {
 	rows uint32 // how many processes fit; 0: as compiled
 }
 
-// defaults: with so many open files that looking would take more than its share
-// of one core, looks become rarer.
-func defaults() settings {
-	return settings{pace: kern.Pace{Every: 2 * time.Second, Share: 0.01}}
+// defaults: nobody needs looks more often than pictures are made, and with so many
+// open files that looking would take more than its share of one core they become
+// rarer.
+func defaults(tick time.Duration) settings {
+	return settings{pace: kern.Pace{Every: max(2*time.Second, tick), Share: 0.01}}
 }
 
 // Needs is what the probe cannot do without. Storage of sockets came to tracing
@@ -52,7 +53,7 @@ func Needs() kern.Needs {
 }
 
 // Spec makes the probe's recipe. Samples go to env.Sink.
-func Spec(env kern.Env) core.Spec { return spec(env, defaults()) }
+func Spec(env kern.Env) core.Spec { return spec(env, defaults(env.Tick)) }
 
 func spec(env kern.Env, with settings) core.Spec {
 	return core.Spec{
