@@ -43,23 +43,30 @@ func TestUnderSudoFilesOfRootStayRoots(t *testing.T) {
 		fmt.Fprintf(&heard, "%v %s\n", r.Header, password)
 	}))
 	defer evil.Close()
-	secret := filepath.Join(t.TempDir(), "secret")
+	secret := filepath.Join(t.TempDir(), "word")
 	os.WriteFile(secret, []byte("topsecret"), 0o600)
 	run := func(args ...string) string {
 		p := start(t, env, binary(t, "vitals"), args...)
 		p.wait(40 * time.Second)
 		return p.stdout() + p.stderr()
 	}
-	for _, login := range []string{"authorization: {credentials_file: %s}", "basic_auth: {username: u, password_file: %s}", "tls_config: {ca_file: %s}", "http_headers: {X-A: {files: [%s]}}"} {
-		text := fmt.Sprintf("push:\n  url: %s\n  http: {"+login+"}\nintegrations:\n  redis: {address: \"%s\", password: \"file:%s\"}\n",
-			evil.URL, secret, strings.TrimPrefix(evil.URL, "http://"), secret)
-		os.WriteFile(filepath.Join(home, "vitals", "config.yaml"), []byte(text), 0o644)
-		if said := run("--once"); strings.Contains(said, "topsecret") || !strings.Contains(said, "permission denied") {
-			t.Errorf("%s: it says\n%s", login, tail(said))
-		}
+	text := "push:\n"
+	for i, login := range []string{"authorization: {credentials_file: %s}", "basic_auth: {username: u, password_file: %s}", "tls_config: {ca_file: %s}", "http_headers: {X-A: {files: [%s]}}"} {
+		text += fmt.Sprintf("  - url: %s\n    job: j%d\n    name: d%d\n    http: {"+login+"}\n", evil.URL, i, i, secret)
+	}
+	text += fmt.Sprintf("integrations:\n  redis: {address: \"%s\", password: \"file:%s\"}\n", strings.TrimPrefix(evil.URL, "http://"), secret)
+	os.WriteFile(filepath.Join(home, "vitals", "config.yaml"), []byte(text), 0o644)
+	if said := run("check"); strings.Contains(said, "topsecret") || strings.Count(said, "permission denied") < 5 {
+		t.Errorf("the check says\n%s", tail(said))
+	}
+	if said := run("--once"); strings.Contains(said, "topsecret") || !strings.Contains(said, "permission denied") {
+		t.Errorf("a push says\n%s", tail(said))
 	}
 	if said := run("check", "--config", secret); strings.Contains(said, "topsecret") || !strings.Contains(said, "rights of nobody") {
 		t.Errorf("a file that is named: it says\n%s", tail(said))
+	}
+	if said := run("gateway", "--listen", fmt.Sprintf("127.0.0.1:%d", freePort(t)), "--store", "disk:"+filepath.Join(filepath.Dir(secret), "store")); !strings.Contains(said, "permission denied") {
+		t.Errorf("a store where only root may write: it says\n%s", tail(said))
 	}
 	mu.Lock()
 	defer mu.Unlock()

@@ -22,7 +22,7 @@ func (p *program) receiver(s settings) (spec core.Spec, ok bool, err error) {
 			Limits: gateway.Limits{Body: o.MaxBody}, Timeout: o.Timeout, TTL: o.TTL, Rate: o.Rate, WebConfig: o.WebConfig,
 			Version: version, Log: s.log,
 		},
-		Listen: o.Listen, Dir: o.Dir(),
+		Listen: o.Listen, Dir: o.Dir(), As: as(s.Author("gateway.store")),
 		Report: p.engine.Gateway, Gone: p.engine.GatewayGone, Event: p.engine.Event, Delete: p.deletions,
 	})
 	return spec, true, err
@@ -71,7 +71,7 @@ func receive(ctx context.Context, r *cli.Options) error {
 	defer l.Close()
 	switch o.Store {
 	case "disk":
-		d, err := gateway.OpenDisk(o.Dir, log)
+		d, err := gateway.OpenDisk(o.Dir, as(r.Paths.User), log)
 		if err != nil {
 			return fmt.Errorf("gateway: %w", err)
 		}

@@ -21,9 +21,7 @@ func (p *program) destinations(s settings) (out []push.Config) {
 			continue
 		}
 		c := destination(d)
-		if author := s.PushAuthor(); author.Other {
-			c.As = author.Do
-		}
+		c.As = as(s.PushAuthor())
 		c.Instance, c.Version, c.Log = s.InstanceName(), version, s.log
 		c.Source, c.Fresh, c.Report, c.Event = p.engine, p.engine.Flush, p.engine.Push, p.engine.Event
 		own := p.pushes.of(lineOf(c), p.calls)
@@ -31,6 +29,14 @@ func (p *program) destinations(s settings) (out []push.Config) {
 		out = append(out, c)
 	}
 	return out
+}
+
+// as runs something with a user's rights on files, nil when those are ours.
+func as(u config.User) func(func() error) error {
+	if !u.Other {
+		return nil
+	}
+	return u.Do
 }
 
 // pushUnits are the recipes of the destinations.

@@ -86,6 +86,9 @@ func Markdown() string {
 		"a file that was named, a warning in one that was found, where the rest of the file still holds.\n\n" +
 		"`vitals config print --sample` writes a commented file to start from, `vitals config print` shows every value in force and\n" +
 		"who decided it, `vitals config check` lists everything that is wrong.\n\n" +
+		"Under sudo, doas and pkexec only `/etc/vitals` is root's word. Any other file, and what a flag or a variable names, is read,\n" +
+		"written and run with the rights of who called: certificates and secrets of destinations and integrations, text files,\n" +
+		"the gateway's store, commands. An address given by a flag does not get the `push.http` of `/etc/vitals`.\n\n" +
 		"In variables, rules are separated by `;` and pairs are written `a=b,c=d`.\n\n" +
 		"| Key | Default | Flag | Variable | |\n|---|---|---|---|---|\n")
 	c := Default()

@@ -44,7 +44,7 @@ const inMemory = "memory"
 func beGateway(dir string) error {
 	c, quarantined := Config{Limits: Limits{Body: CommandBody}}, int64(0)
 	if dir != inMemory {
-		d, err := OpenDisk(dir, nil)
+		d, err := OpenDisk(dir, nil, nil)
 		if err != nil {
 			return err
 		}

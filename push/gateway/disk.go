@@ -23,6 +23,7 @@ import (
 // whole. What is damaged all the same is moved to the subdirectory quarantine.
 type DiskStore struct {
 	dir         string
+	as          func(func() error) error // runs what touches files
 	log         *slog.Logger
 	lock        *os.File
 	journal     *journal // nil before Load, and where no space can be reserved
@@ -47,11 +48,27 @@ const (
 )
 
 // OpenDisk opens the store in dir, made when it is not there. Only one process
-// at a time can have it.
-func OpenDisk(dir string, log *slog.Logger) (*DiskStore, error) {
+// at a time can have it. as runs everything that touches files, with the rights
+// of whoever named dir; nil runs it as we are.
+func OpenDisk(dir string, as func(f func() error) error, log *slog.Logger) (d *DiskStore, err error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
+	if as == nil {
+		as = func(f func() error) error { return f() }
+	}
+	err = as(func() (err error) {
+		d, err = openDisk(dir, log)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	d.as = as
+	return d, nil
+}
+
+func openDisk(dir string, log *slog.Logger) (*DiskStore, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("store %s: %w", dir, err)
 	}
@@ -74,6 +91,10 @@ func OpenDisk(dir string, log *slog.Logger) (*DiskStore, error) {
 
 // Load implements Store.
 func (d *DiskStore) Load(f func(data []byte) error) error {
+	return d.as(func() error { return d.load(f) })
+}
+
+func (d *DiskStore) load(f func(data []byte) error) error {
 	carried, err := d.recover()
 	if err != nil {
 		return fmt.Errorf("store %s: %w", d.dir, err)
@@ -256,6 +277,10 @@ func (d *DiskStore) Quarantined() int64 { return d.quarantined.Load() }
 // Commit implements Store. What does not fit into the journal makes room there
 // first; what takes a large part of it is a file at once.
 func (d *DiskStore) Commit(changes []Change) error {
+	return d.as(func() error { return d.commit(changes) })
+}
+
+func (d *DiskStore) commit(changes []Change) error {
 	last := map[string][]byte{} // a group may be there several times
 	for _, c := range changes {
 		last[fileName(c.ID)] = c.Data
@@ -329,7 +354,8 @@ func (d *DiskStore) prepare(files map[string][]byte) error {
 		slots <- struct{}{}
 		wait.Go(func() {
 			defer func() { <-slots }()
-			if err := writeFile(filepath.Join(d.dir, tempPrefix+name), data, each); err != nil {
+			err := d.as(func() error { return writeFile(filepath.Join(d.dir, tempPrefix+name), data, each) })
+			if err != nil {
 				mu.Lock()
 				failed = err
 				mu.Unlock()
@@ -373,7 +399,9 @@ func syncDir(dir string) error {
 
 // Close puts everything into files and gives the directory free. What cannot be
 // put there stays in the journal, for the next run.
-func (d *DiskStore) Close() error {
+func (d *DiskStore) Close() error { return d.as(d.close) }
+
+func (d *DiskStore) close() error {
 	if d.journal != nil {
 		err := d.fold()
 		if err == nil && d.journal.empty() {

@@ -20,7 +20,7 @@ func crash(d *DiskStore) {
 // opened loads the store in dir and gives what it has, by data.
 func opened(t testing.TB, dir string, half int64) (*DiskStore, map[string]bool) {
 	t.Helper()
-	d, err := OpenDisk(dir, slog.New(slog.DiscardHandler))
+	d, err := OpenDisk(dir, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -53,7 +53,7 @@ func (f *failing) set(err error) {
 
 func disk(t testing.TB, dir string) *DiskStore {
 	t.Helper()
-	d, err := OpenDisk(dir, slog.New(slog.DiscardHandler))
+	d, err := OpenDisk(dir, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +154,7 @@ func TestP23_NewerFormatIsRefused(t *testing.T) {
 func TestP23_OneGatewayPerDirectory(t *testing.T) {
 	dir := t.TempDir()
 	d := disk(t, dir)
-	if _, err := OpenDisk(dir, nil); err == nil || !strings.Contains(err.Error(), "another gateway") {
+	if _, err := OpenDisk(dir, nil, nil); err == nil || !strings.Contains(err.Error(), "another gateway") {
 		t.Errorf("%v", err)
 	}
 	d.Close()

@@ -24,6 +24,8 @@ type UnitConfig struct {
 	// Dir is where groups are kept; empty keeps them in memory. Config.Store is
 	// not used: the directory is opened when the unit is attached.
 	Dir string
+	// As runs what touches files there, see OpenDisk.
+	As func(f func() error) error
 	// Report is told the state when it changed, at most once a second, and Gone
 	// when there is none any more; Event what the user should know. They must
 	// not block for long and may be nil.
@@ -48,7 +50,7 @@ func NewSpec(c UnitConfig) (core.Spec, error) {
 		where = "in " + core.Clean(c.Dir, core.MaxCmdline)
 	}
 	h := sha256.New()
-	fmt.Fprintf(h, "%q %q %+v %v %v %v %v %v %v %v %q %q", c.Listen, c.Dir, c.Limits, c.Timeout, c.TTL, c.Unchecked, c.UTF8Names, c.Admin, c.Rate, c.Burst, c.WebConfig, c.Version)
+	fmt.Fprintf(h, "%q %q %+v %v %v %v %v %v %v %v %q %q %t", c.Listen, c.Dir, c.Limits, c.Timeout, c.TTL, c.Unchecked, c.UTF8Names, c.Admin, c.Rate, c.Burst, c.WebConfig, c.Version, c.As == nil)
 	return core.Spec{
 		ID: "gateway/" + Kind, Class: core.ClassGateway, Kind: Kind, Title: "gateway",
 		Help:        "Receives pushes at " + c.Listen + " and keeps them " + where,
@@ -86,7 +88,7 @@ func (u *unit) Attach(ctx context.Context) (core.Parts, error) {
 	c := u.Config
 	c.Store = nil
 	if u.Dir != "" {
-		d, err := OpenDisk(u.Dir, u.Log)
+		d, err := OpenDisk(u.Dir, u.As, u.Log)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("gateway: %w", err), l.Close())
 		}

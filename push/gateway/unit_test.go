@@ -141,7 +141,7 @@ func TestEmbeddedGatewayLeavesNothingBehind(t *testing.T) {
 	} else {
 		l.Close()
 	}
-	d, err := OpenDisk(dir, nil)
+	d, err := OpenDisk(dir, nil, nil)
 	if err != nil {
 		t.Fatal("the directory is still locked:", err)
 	}

@@ -100,7 +100,7 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 func (s Secret) Read(ctx context.Context) (string, error) {
 	got, err := s.read(ctx)
 	if err != nil {
-		return "", fmt.Errorf("read the secret: %w", err)
+		return "", fmt.Errorf("the secret cannot be read: %w", err)
 	}
 	if s.seen != nil && got != "" {
 		s.seen.Store(&got)
