@@ -15,11 +15,11 @@ func (w *watcher) arm() {
 	}
 	wait := time.Until(at)
 	if !w.starting { // jobs that the limits hold back
-		if len(w.quickStack.jobs) > 0 {
-			wait = min(wait, w.identities.wait()+time.Millisecond)
+		if n := len(w.quickStack.jobs); n > 0 {
+			wait = min(wait, w.identities.wait(n)+time.Millisecond)
 		}
-		if len(w.slowStack.jobs) > 0 {
-			wait = min(wait, w.profiles.wait()+time.Millisecond)
+		if n := len(w.slowStack.jobs); n > 0 {
+			wait = min(wait, w.profiles.wait(n)+time.Millisecond)
 		}
 	}
 	w.timer.Reset(max(wait, 0))

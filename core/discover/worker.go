@@ -191,10 +191,9 @@ func (b *bucket) fill(now time.Time) float64 {
 	return b.tokens
 }
 
-// wait is how long until there is one token.
-func (b *bucket) wait() time.Duration {
-	if b.tokens >= 1 {
-		return 0
-	}
-	return time.Duration((1 - b.tokens) / b.rate * float64(time.Second))
+// wait is how long until there are tokens for n, or for as many as come in a
+// tenth of a second: waking for each of them costs more than the work.
+func (b *bucket) wait(n int) time.Duration {
+	need := min(float64(n), max(1, b.rate/10)) - b.tokens
+	return max(0, time.Duration(need/b.rate*float64(time.Second)))
 }
