@@ -14,6 +14,7 @@ import (
 type table struct {
 	pageSize  int64
 	look      uint64
+	whole     bool // the look tells of every process, not only of those that ran
 	processes map[core.ProcKey]*process
 	free      []*process
 	out       []core.Usage
@@ -41,7 +42,9 @@ func newTable() *table {
 	return &table{pageSize: int64(os.Getpagesize()), processes: map[core.ProcKey]*process{}}
 }
 
-func (t *table) begin() { t.look++ }
+// begin starts a look. One that is not whole leaves out processes of which nothing
+// changed.
+func (t *table) begin(whole bool) { t.look, t.whole = t.look+1, whole }
 
 // add takes one thread.
 func (t *table) add(l *usageLook) {
@@ -92,16 +95,20 @@ func (t *table) make(key core.ProcKey) *process {
 	return p
 }
 
-// end forgets who is gone and returns the others; the list is valid until the next end.
+// end returns all processes; the list is valid until the next end. Who is gone is
+// forgotten by a whole look.
 func (t *table) end() []core.Usage {
 	t.out = t.out[:0]
 	for key, p := range t.processes {
-		if p.look != t.look {
+		switch {
+		case p.look == t.look:
+			t.out = append(t.out, p.tell(t.pageSize))
+		case t.whole:
 			delete(t.processes, key)
 			t.free = append(t.free, p)
-			continue
+		default:
+			t.out = append(t.out, p.told)
 		}
-		t.out = append(t.out, p.tell(t.pageSize))
 	}
 	// A burst of processes must not be remembered for ever.
 	if len(t.free) > len(t.processes)+64 {

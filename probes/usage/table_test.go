@@ -20,7 +20,7 @@ func thread(pid uint32, runtime, ended uint64) *usageLook {
 func TestThreadEndsWhileWeLook(t *testing.T) {
 	table := newTable()
 	look := func(threads ...*usageLook) int64 {
-		table.begin()
+		table.begin(true)
 		for _, l := range threads {
 			table.add(l)
 		}
@@ -47,12 +47,12 @@ func TestThreadEndsWhileWeLook(t *testing.T) {
 
 func TestReusedPidIsAnotherProcess(t *testing.T) {
 	table := newTable()
-	table.begin()
+	table.begin(true)
 	table.add(thread(1, 1000, 0))
 	table.end()
 	again := thread(1, 3, 0)
 	again.Birth++
-	table.begin()
+	table.begin(true)
 	table.add(again)
 	out := table.end()
 	if len(out) != 1 || out[0].CPUUser != 3 || out[0].Birth != again.Birth {
@@ -64,7 +64,7 @@ func TestUnknownStaysUnknown(t *testing.T) {
 	table := newTable()
 	l := thread(1, 5, 0)
 	l.Thread.ReadBytes, l.Ended.ReadBytes = -1, -1
-	table.begin()
+	table.begin(true)
 	table.add(l)
 	if u := table.end()[0]; u.ReadBytes != -1 || u.WriteBytes != -1 || u.RSS != -1 || u.FDs != -1 {
 		t.Errorf("got %+v", u)
@@ -99,7 +99,7 @@ func TestSplit(t *testing.T) {
 func TestTableIsBoundedAndDoesNotAllocate(t *testing.T) {
 	table := newTable()
 	look := func(n uint32) []core.Usage {
-		table.begin()
+		table.begin(true)
 		for pid := range n {
 			table.add(thread(pid+1, 10, 0))
 		}
@@ -112,7 +112,7 @@ func TestTableIsBoundedAndDoesNotAllocate(t *testing.T) {
 	}
 	l := thread(1, 10, 0)
 	allocs := testing.AllocsPerRun(100, func() {
-		table.begin()
+		table.begin(true)
 		for pid := range uint32(10) {
 			l.Pid, l.Birth = pid+1, uint64(pid+1)*10
 			table.add(l)
@@ -129,7 +129,7 @@ func BenchmarkTable2000(b *testing.B) {
 	l := thread(1, 10, 0)
 	b.ReportAllocs()
 	for b.Loop() {
-		table.begin()
+		table.begin(true)
 		for pid := range uint32(2000) {
 			l.Pid, l.Birth = pid+1, uint64(pid+1)*10
 			table.add(l)

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 
 	"vitals/core"
@@ -23,6 +24,10 @@ const Kind = "usage"
 // share of one core that looking may take; where there are so many tasks that
 // it would be more, looks become rarer.
 const share = 0.02
+
+// wholeEvery is how often a look reads every process: memory of one that sleeps
+// changes only when the kernel takes some back.
+const wholeEvery = 5 * time.Second
 
 // Needs is what the probe cannot do without.
 func Needs() kern.Needs { return kern.Needs{Iterators: []string{"task"}} }
@@ -46,6 +51,8 @@ type unit struct {
 	env   kern.Env
 	at    *kern.Attachment
 	iter  *link.Iter
+	whole *ebpf.Variable
+	next  time.Time // of the next whole look
 	table *table
 	buf   []byte
 }
@@ -72,6 +79,7 @@ func (u *unit) Attach(ctx context.Context) (_ core.Parts, err error) {
 	if err := u.at.Load(spec, &o); err != nil {
 		return nil, err
 	}
+	u.whole = o.Whole
 	u.iter, err = u.at.Iterator(o.EachTask, "task", nil)
 	return nil, err
 }
@@ -106,9 +114,16 @@ func (u *unit) Serve(ctx context.Context, ready func()) error {
 	}
 }
 
-// look reads all tasks once and hands on what their processes have consumed.
+// look walks over all tasks once and hands on what their processes have consumed.
 func (u *unit) look() error {
-	u.table.begin()
+	var whole uint32
+	if now := time.Now(); !now.Before(u.next) {
+		whole, u.next = 1, now.Add(wholeEvery)
+	}
+	if err := u.whole.Set(whole); err != nil {
+		return fmt.Errorf("say what to look at: %w", err)
+	}
+	u.table.begin(whole != 0)
 	if err := kern.ReadIter(u.iter, u.buf, u.table.add); err != nil {
 		return err
 	}

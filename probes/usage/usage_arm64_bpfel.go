@@ -47,12 +47,20 @@ type usageLook struct {
 	Fds       int64
 }
 
+type usageMark struct {
+	_       structs.HostLayout
+	Birth   uint64
+	Runtime uint64
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	usageMapMarks      = "marks"
 	usageProgEachTask  = "each_task"
 	usageVarExportLook = "_export_look"
+	usageVarWhole      = "whole"
 )
 
 // loadUsage returns the embedded CollectionSpec for usage.
@@ -104,6 +112,7 @@ type usageProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type usageMapSpecs struct {
+	Marks *ebpf.MapSpec `ebpf:"marks"`
 }
 
 // usageVariableSpecs contains global variables before they are loaded into the kernel.
@@ -111,6 +120,7 @@ type usageMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type usageVariableSpecs struct {
 	ExportLook *ebpf.VariableSpec `ebpf:"_export_look"`
+	Whole      *ebpf.VariableSpec `ebpf:"whole"`
 }
 
 // usageObjects contains all objects after they have been loaded into the kernel.
@@ -133,10 +143,13 @@ func (o *usageObjects) Close() error {
 //
 // It can be passed to loadUsageObjects or ebpf.CollectionSpec.LoadAndAssign.
 type usageMaps struct {
+	Marks *ebpf.Map `ebpf:"marks"`
 }
 
 func (m *usageMaps) Close() error {
-	return _UsageClose()
+	return _UsageClose(
+		m.Marks,
+	)
 }
 
 // usageVariables contains all global variables after they have been loaded into the kernel.
@@ -144,6 +157,7 @@ func (m *usageMaps) Close() error {
 // It can be passed to loadUsageObjects or ebpf.CollectionSpec.LoadAndAssign.
 type usageVariables struct {
 	ExportLook *ebpf.Variable `ebpf:"_export_look"`
+	Whole      *ebpf.Variable `ebpf:"whole"`
 }
 
 // usagePrograms contains all programs after they have been loaded into the kernel.
