@@ -28,6 +28,10 @@ const waitingArg = "--become-when-told"
 // path, then the arguments with the name. It returns only when it could not, or
 // when the gate closes without a word.
 func becomeCommand(args []string) (code int) {
+	if !startedByVitals() {
+		fmt.Fprintf(os.Stderr, "vitals: %s is how vitals starts a command, and for nobody else: use vitals -- COMMAND\n", waitingArg)
+		return cli.ExitUsage
+	}
 	unix.CloseOnExec(3)
 	gate := os.NewFile(3, "gate")
 	if n, err := gate.Read(make([]byte, 1)); n != 1 || err != nil || len(args) < 2 {
@@ -36,6 +40,26 @@ func becomeCommand(args []string) (code int) {
 	err := unix.Exec(args[0], args[1:], os.Environ())
 	fmt.Fprintf(os.Stderr, "vitals: start %s: %v\n", core.Clean(args[0], core.MaxCmdline), err)
 	return 126
+}
+
+// startedByVitals reports whether descriptor 3 is a gate and, where that matters,
+// whether vitals is at its other end. Who may only call sudo vitals must not get
+// anything else run by root: a descriptor 3 there is one way or another, be it
+// one of the runtime's own.
+func startedByVitals() bool {
+	var gate unix.Stat_t
+	if unix.Fstat(3, &gate) != nil || gate.Mode&unix.S_IFMT != unix.S_IFIFO {
+		return false
+	}
+	if os.Geteuid() != 0 {
+		return true
+	}
+	if config.Invoker(os.Environ()).Other { // then vitals starts it as that user
+		return false
+	}
+	var own, parent unix.Stat_t
+	return unix.Stat("/proc/self/exe", &own) == nil && unix.Stat(fmt.Sprintf("/proc/%d/exe", os.Getppid()), &parent) == nil &&
+		own.Dev == parent.Dev && own.Ino == parent.Ino
 }
 
 // command is a program that vitals started to watch it. A nil command is none.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -114,4 +115,37 @@ func TestUnderSudoFilesBelongToTheCaller(t *testing.T) {
 	}
 	m.keys("q", "q", "q")
 	m.waitFor("its output is in")
+}
+
+// The way in which vitals starts a command is no way for others to have root run
+// one, whatever descriptor 3 is.
+func TestNobodyElseBecomesACommand(t *testing.T) {
+	needRoot(t)
+	gate := func() *os.File {
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Write([]byte{1})
+		w.Close()
+		return r
+	}
+	plain, err := os.Open("/proc/self/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		env  []string
+		gate *os.File
+	}{"none": {}, "a file": {nil, plain}, "a pipe": {nil, gate()}, "a pipe under sudo": {[]string{"SUDO_UID=65534"}, gate()}} {
+		cmd := exec.Command(binary(t, "vitals"), waitingArg, "/bin/sh", "sh", "-c", "echo it runs")
+		cmd.Env = append(os.Environ(), c.env...)
+		if c.gate != nil {
+			cmd.ExtraFiles = []*os.File{c.gate}
+		}
+		out, err := cmd.CombinedOutput()
+		if strings.Contains(string(out), "it runs") || err == nil || !strings.Contains(string(out), "for nobody else") {
+			t.Errorf("%s: %s %v", name, out, err)
+		}
+	}
 }
