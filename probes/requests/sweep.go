@@ -217,17 +217,18 @@ func (s *sweeper) late() error {
 		return nil
 	}
 	s.lateEnds = n
-	if err := s.ring.Drain(s.pair.take); err != nil {
-		return err
-	}
 	var cookie uint64
 	var record []byte
 	ends := make(map[uint64][]byte)
 	for it := s.side.endings.Iterate(); it.Next(&cookie, &record); {
 		ends[cookie] = bytes.Clone(record)
 	}
+	// Only now is all in the ring that came before these.
+	if err := s.ring.Drain(s.pair.take); err != nil {
+		return err
+	}
 	for cookie, record := range ends {
-		s.side.endings.Delete(cookie) // it is there, or taken already
+		s.side.endings.Delete(cookie) // it is there: only this takes any away
 		s.pair.take(record)
 	}
 	return nil
