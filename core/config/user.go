@@ -55,15 +55,48 @@ func Invoker(env []string) User {
 		return own
 	}
 	if err != nil {
-		return own
+		return unknown(env, own)
 	}
 	uid, err1 := strconv.Atoi(u.Uid)
 	gid, err2 := strconv.Atoi(u.Gid)
-	if err1 != nil || err2 != nil || uid <= 0 || !filepath.IsAbs(u.HomeDir) {
+	if err1 != nil || err2 != nil || uid <= 0 {
 		return own
+	}
+	if !filepath.IsAbs(u.HomeDir) {
+		u.HomeDir = ""
 	}
 	return User{Name: u.Username, UID: uid, GID: gid, Groups: groupsOf(u), Home: u.HomeDir, Other: true}
 }
+
+// unknown is a caller whom the user database does not have, or not for us: one of
+// a directory service. They are not taken for root.
+func unknown(env []string, own User) User {
+	u := User{Name: getenv(env, "SUDO_USER"), UID: nobodyID, GID: nobodyID, Other: true}
+	for _, id := range []struct {
+		name string
+		to   *int
+	}{{"SUDO_UID", &u.UID}, {"PKEXEC_UID", &u.UID}, {"SUDO_GID", &u.GID}} {
+		text := getenv(env, id.name)
+		if text == "" {
+			continue
+		}
+		n, err := strconv.ParseUint(text, 10, 31)
+		if err != nil {
+			return own // nobody who calls others writes such
+		}
+		*id.to = int(n)
+	}
+	if u.UID == 0 {
+		return own
+	}
+	if u.Name == "" {
+		u.Name = "number " + strconv.Itoa(u.UID)
+	}
+	return u
+}
+
+// nobodyID is who may nothing.
+const nobodyID = 65534
 
 // groupsOf are a user's groups; none where they cannot be found out.
 func groupsOf(u *user.User) (groups []int) {

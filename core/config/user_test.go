@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"syscall"
 	"testing"
@@ -48,6 +49,27 @@ func TestInvokerUnderSudo(t *testing.T) {
 	for _, env := range [][]string{{"HOME=/root"}, {"HOME=/root", "SUDO_UID=0"}, {"HOME=/root", "SUDO_UID=-1"}, {"HOME=/root", "SUDO_UID=4294967295"}, {"HOME=/root", "SUDO_UID=x"}, {"HOME=/root", "SUDO_UID="}} {
 		if u := Invoker(env); u.Other || u.UID != 0 || u.Home != "/root" {
 			t.Errorf("%v: %+v", env, u)
+		}
+	}
+}
+
+// Whom the user database does not know is not root either.
+func TestUnknownCallersAreNotRoot(t *testing.T) {
+	needRoot(t)
+	for _, c := range []struct {
+		env  []string
+		want User
+	}{
+		{[]string{"SUDO_UID=54321", "SUDO_GID=54322", "SUDO_USER=of-ldap"}, User{Name: "of-ldap", UID: 54321, GID: 54322, Other: true}},
+		{[]string{"PKEXEC_UID=54321"}, User{Name: "number 54321", UID: 54321, GID: nobody, Other: true}},
+		{[]string{"DOAS_USER=of-ldap"}, User{Name: "number 65534", UID: nobody, GID: nobody, Other: true}},
+	} {
+		env := append(c.env, "HOME=/root")
+		if u := Invoker(env); !reflect.DeepEqual(u, c.want) {
+			t.Errorf("%v: %+v", c.env, u)
+		}
+		if p := FindPaths(env); p.ConfigDir != "" || p.StateDir != "" {
+			t.Errorf("%v: %+v", c.env, p)
 		}
 	}
 }
