@@ -214,7 +214,7 @@ func (s *secrets) left(went []core.ProcKey) {
 	s.mu.Lock()
 	for _, proc := range went {
 		s.env.Secrets.Forget(proc)
-		_ = s.silence(proc) // its number is another's next
+		_ = s.silence(proc)                                        // its number is another's next
 		for _, by := range []core.ProcKey{proc, {PID: proc.PID}} { // seen before its birth was known
 			for _, id := range s.uses[by] {
 				f := s.files[id]
