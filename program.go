@@ -226,10 +226,10 @@ func (p *program) run(ctx context.Context, name string, f func(context.Context) 
 	return done
 }
 
-// attached waits until the processes are known and every probe that is wanted
-// runs, or cannot.
+// attached waits until the processes are known, all of them, and every probe that
+// is wanted runs, or cannot: before, the first ones may be such that want none.
 func (p *program) attached(ctx context.Context) {
-	for p.discover.Stats().Looks == 0 || !p.supervisor.Settled() {
+	for !p.discover.Ready() || !p.supervisor.Settled() {
 		select {
 		case <-ctx.Done():
 			return
