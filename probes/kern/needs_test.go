@@ -122,7 +122,7 @@ func TestExplain(t *testing.T) {
 
 func TestCapabilitiesWithoutAnything(t *testing.T) {
 	f := &facts{versionErr: errors.New("no version"), capsErr: errors.New("no /proc"), typesErr: fs.ErrNotExist}
-	for _, line := range capabilities(f, []NamedNeeds{{"x", Needs{Tracepoints: []string{"a"}}}}) {
+	for _, line := range capabilities(f, []NamedNeeds{{Kind: "x", Needs: Needs{Tracepoints: []string{"a"}}, Better: &Needs{Tracepoints: []string{"b"}}}}) {
 		if line.Name == "lockdown" {
 			continue // unknown is not bad
 		}
