@@ -195,9 +195,9 @@ type Adopter interface{ Adopt(x *Exchange) }
 // is called after a Gap in which nobody was to look: what went by is not missed.
 type Rejoiner interface{ Rejoin() }
 
-// Witness is a Conn that learns from the beginnings of transfers in the last hole.
-// Lost is called with some of them between Gap and End, in no order: a few bytes,
-// of either side, with zeros behind what was shorter.
+// Witness is a Conn that learns from the beginnings of transfers that were in
+// holes. Lost is called with some of the last ones before End, in no order: a few
+// bytes, of either side, with zeros behind what was shorter.
 type Witness interface{ Lost(data []byte) }
 
 // Resolved is one address of a name.

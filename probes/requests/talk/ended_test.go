@@ -37,6 +37,7 @@ func TestEndsTellOfLostStreams(t *testing.T) {
 		{"stale", end(1, 2, lost), 0, 1},
 		{"in a hole", end(1, 9, lost), 4, 1},
 		{"in a hole that says nothing", end(1, 9, ""), 0, 1},
+		{"in a hole before other things", end(3, 9, lost), 4, 1},
 		{"never heard of", end(2, 9, lost), 5, 2},
 		{"never heard of, and older", with(end(2, 9, lost), func(r *Record) { r.Flags |= Joined }), 0, 2},
 		{"never heard of, elsewhere", with(end(2, 9, lost), at(1001)), 0, 1},
@@ -44,7 +45,13 @@ func TestEndsTellOfLostStreams(t *testing.T) {
 	} {
 		s := &sink{}
 		p := New(s, []*wire.Protocol{&http2.Protocol}, nil)
-		for _, r := range []Record{transfer(1, begins+first, Received), transfer(2, "\x00\x00\x01\x01\x05\x00\x00\x00\x01\x88", 0), c.end} {
+		records := []Record{transfer(1, begins+first, Received), transfer(2, "\x00\x00\x01\x01\x05\x00\x00\x00\x01\x88", 0), c.end}
+		if c.end.Cookie == 3 { // what comes after the hole is no request
+			c.end.Cookie = 1
+			records[2] = c.end
+			records = slices.Insert(records, 2, transfer(9, "\x00\x00\x00\x04\x01\x00\x00\x00\x00", 0))
+		}
+		for _, r := range records {
 			p.Take(&r)
 		}
 		p.Deliver()

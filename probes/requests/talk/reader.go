@@ -215,11 +215,6 @@ func (p *Reader) hole(c *connection, r *Record) {
 	if again, ok := c.conn.(wire.Rejoiner); ok && r.Flags&Joined != 0 {
 		again.Rejoin()
 	}
-	if w, ok := c.conn.(wire.Witness); ok && r.Kind == End {
-		for heads := r.Request; len(heads) >= lostHead; heads = heads[lostHead:] {
-			w.Lost(heads[:lostHead])
-		}
-	}
 }
 
 // understand hands a record to the parser of its connection, or finds one.
@@ -267,6 +262,11 @@ func (p *Reader) end(c *connection, r *Record) {
 	p.giveUp(c)
 	if int32(r.Seq-c.seq) > 0 && r.Seq != 0 {
 		p.gap(c, r)
+	}
+	if w, ok := c.conn.(wire.Witness); ok {
+		for heads := r.Request; len(heads) >= lostHead; heads = heads[lostHead:] {
+			w.Lost(heads[:lostHead])
+		}
 	}
 	if c.conn != nil {
 		c.conn.End(r.Last, reason(r.Flags), &p.out)
