@@ -25,6 +25,7 @@ type image struct {
 	path string
 	file *os.File
 	elf  *elf.File
+	bufs [2][]byte // of windows
 }
 
 // openImage opens a file and checks that it is one that can be probed.
@@ -118,12 +119,12 @@ func (i *image) search(kind elf.SectionType, names []string, found map[string]fu
 	}
 	wanted := slices.DeleteFunc(slices.Clone(names), func(name string) bool { _, had := found[name]; return had })
 	at := map[uint32]string{}
-	text := i.window(i.elf.Sections[table.Link])
+	text := i.window(0, i.elf.Sections[table.Link])
 	if text.places(0, text.size, wanted, func(off int64, name string) { at[uint32(off)] = name }) != nil || len(at) == 0 {
 		return
 	}
 	order := i.elf.ByteOrder
-	entries := i.window(table)
+	entries := i.window(1, table)
 	for off := int64(0); ; off += elf.Sym64Size {
 		entry, err := entries.bytes(off, elf.Sym64Size)
 		if err != nil {
@@ -140,9 +141,13 @@ func (i *image) search(kind elf.SectionType, names []string, found map[string]fu
 	}
 }
 
-// window reads a section; one without contents in the file is empty.
-func (i *image) window(s *elf.Section) *window {
-	w := &window{r: s, size: int64(min(s.FileSize, 1<<40))}
+// window reads a section, in the place of the last window of that number; one
+// without contents in the file is empty.
+func (i *image) window(number int, s *elf.Section) *window {
+	if i.bufs[number] == nil {
+		i.bufs[number] = make([]byte, windowSize)
+	}
+	w := &window{r: s, size: int64(min(s.FileSize, 1<<40)), buf: i.bufs[number][:0]}
 	if s.Type == elf.SHT_NOBITS || s.Flags&elf.SHF_COMPRESSED != 0 {
 		w.size = 0
 	}

@@ -32,7 +32,7 @@ const (
 // pclntab finds functions by name; text is where the section of code begins.
 func (i *image) pclntab(section *elf.Section, text uint64, names []string) (map[string]function, error) {
 	order := i.elf.ByteOrder
-	table := i.window(section)
+	table := i.window(0, section)
 	head, err := table.bytes(0, 8+headerWords*8)
 	if err != nil {
 		return nil, err
@@ -55,7 +55,7 @@ func (i *image) pclntab(section *elf.Section, text uint64, names []string) (map[
 	}
 
 	found := make(map[string]function, len(names)+1)
-	details := i.window(section)
+	details := i.window(1, section)
 	for n := range count {
 		entry, err := table.bytes(base+8*n, 12)
 		if err != nil {

@@ -142,7 +142,8 @@ func planGoARM(f function, base uint64, code []byte, ret bool) plan {
 }
 
 // decode decodes instructions one after the other, as far as it goes.
-func decode(code []byte) (out []inst) {
+func decode(code []byte) []inst {
+	out := make([]inst, 0, len(code)/4+8) // an instruction has four bytes or more on the average
 	for at := 0; at < len(code); {
 		in, err := x86asm.Decode(code[at:], 64)
 		n := in.Len
