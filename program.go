@@ -226,10 +226,13 @@ func (p *program) run(ctx context.Context, name string, f func(context.Context) 
 	return done
 }
 
-// attached waits until the processes are known, all of them, and every probe that
-// is wanted runs, or cannot: before, the first ones may be such that want none.
+// settled reports whether the processes are known, all of them, and every probe
+// that is wanted runs, or cannot. The first processes may be such that want none.
+func (p *program) settled() bool { return p.discover.Ready() && p.supervisor.Settled() }
+
+// attached waits until everything is settled.
 func (p *program) attached(ctx context.Context) {
-	for !p.discover.Ready() || !p.supervisor.Settled() {
+	for !p.settled() {
 		select {
 		case <-ctx.Done():
 			return

@@ -74,7 +74,7 @@ func measures(kind, family string) bool {
 // ready reports whether everything that is wanted runs, or cannot, and the
 // snapshot, which is what is served, says so.
 func (p *program) ready() bool {
-	if p.discover.Stats().Looks == 0 || !p.supervisor.Settled() {
+	if !p.settled() {
 		return false
 	}
 	for _, u := range p.engine.Latest().Units {
