@@ -19,16 +19,13 @@ func killed(a *actors) error {
 	if err != nil {
 		return err
 	}
-	time.Sleep(8 * time.Second)
+	a.calm()
 	ours := held()
 	for o := range before {
 		delete(ours, o)
 	}
 	fmt.Printf("it holds %d objects in the kernel\n", len(ours))
-	pids := []int{a.server.Process.Pid}
-	if a.nginx != nil {
-		pids = append(pids, a.nginx.Process.Pid)
-	}
+	pids := a.servers()
 	for _, pid := range pids {
 		n, err := patched(pid)
 		if err != nil {
@@ -60,6 +57,34 @@ func killed(a *actors) error {
 		}
 		if time.Now().After(deadline) {
 			return fmt.Errorf("left behind: %s", strings.Join(left, ", "))
+		}
+	}
+}
+
+func (a *actors) servers() []int {
+	pids := []int{a.server.Process.Pid}
+	if a.nginx != nil {
+		pids = append(pids, a.nginx.Process.Pid)
+	}
+	return pids
+}
+
+// calm waits until nothing has been put into the kernel for a while, and the
+// servers are probed where they can be: a slow machine takes its time.
+func (a *actors) calm() {
+	had, since := -1, time.Now()
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(500 * time.Millisecond) {
+		n := len(held())
+		for _, pid := range a.servers() {
+			if probes, err := patched(pid); readable() && (err != nil || probes == 0) {
+				n = -1
+			}
+		}
+		if n != had || n < 0 {
+			had, since = n, time.Now()
+		}
+		if time.Since(since) > 10*time.Second {
+			return
 		}
 	}
 }

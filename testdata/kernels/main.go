@@ -103,7 +103,7 @@ func snapshot(a *actors) (got seen, wrong []string) {
 	if err != nil {
 		return got, []string{err.Error()}
 	}
-	time.Sleep(8 * time.Second) // the programs with TLS are looked at one after the other
+	a.calm()
 	began := time.Now()
 	a.begin()
 	select {
