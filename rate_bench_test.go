@@ -42,6 +42,7 @@ func countRate(b *testing.B, n, rate int) {
 	if err := v.Start(); err != nil {
 		b.Fatal(err)
 	}
+	defer v.Process.Kill() // when it has not ended
 	time.Sleep(2 * time.Second)
 	before := cpuSeconds(b, v.Process.Pid)
 	fmt.Fprintln(in)
