@@ -88,7 +88,9 @@ func Run(ctx context.Context, cfg Config) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	a := newApp(ctx, cfg, t)
-	opts := []tea.ProgramOption{tea.WithFPS(fps), tea.WithEnvironment(cfg.Env), tea.WithOutput(cfg.Out), tea.WithFilter(a.coalesce)}
+	// Signals end ctx. Bubble Tea's own handler would wait for ever to tell of one
+	// that has ended the dashboard already.
+	opts := []tea.ProgramOption{tea.WithoutSignalHandler(), tea.WithFPS(fps), tea.WithEnvironment(cfg.Env), tea.WithOutput(cfg.Out), tea.WithFilter(a.coalesce)}
 	if cfg.In != nil {
 		opts = append(opts, tea.WithInput(cfg.In))
 	}
