@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"regexp"
 	"strings"
 	"syscall"
@@ -36,6 +37,21 @@ func TestCommandIsSeenFromItsFirstRequest(t *testing.T) {
 			}
 		}
 		t.Error("the one request was not pushed")
+	}
+}
+
+// Vitals asks for its turn and lets its own timers be late; what it starts runs as
+// it would without.
+func TestCommandRunsAsUsual(t *testing.T) {
+	needRoot(t)
+	gw := startGateway(t, freePort(t))
+	const ask = "cat /proc/self/timerslack_ns; nice"
+	usual, err := exec.Command("sh", "-c", ask).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := runCommand(t, nil, "--push", gw.url, "--once", "--", "sh", "-c", ask); p.stdout() != string(usual) {
+		t.Errorf("%q, usually %q\n%s", p.stdout(), usual, tail(p.stderr()))
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 
 const (
 	defaultRing = 2 << 20
-	maxWakeAt   = 128 << 10
+	maxWakeAt   = 256 << 10
 	readWait    = 100 * time.Millisecond
 	readBatch   = 2048
 	portDNS     = 53
