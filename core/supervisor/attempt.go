@@ -77,20 +77,23 @@ func (a *actor) attach(unit core.Unit, o order) (core.Parts, *ended) {
 	if !a.watch(p, o, cancel) {
 		return nil, a.abandon("attach", p, unit)
 	}
-	if p.err == nil && a.stays(o) && a.sel != nil {
+	// An order that was taken back may be given again while this goes on: a unit
+	// that was cancelled, or not told its selection then, is not one that stays.
+	stays := a.stays(o) && !errors.Is(ctx.Err(), context.Canceled)
+	if p.err == nil && stays && a.sel != nil {
 		stage, p = "select", a.choose(unit, a.sel.whole())
 		if !p.within(l.Detach) {
 			return nil, a.hung(unit, nil, p)
 		}
 	}
-	if p.err == nil && a.stays(o) {
+	if p.err == nil && stays {
 		// Settings that are refused are no failure of the unit: they are told
 		// again once it runs.
 		if tune := a.settings(unit, a.tune.whole); tune != nil && !tune.within(l.Detach) {
 			return nil, a.hung(unit, nil, tune)
 		}
 	}
-	stays := a.stays(o)
+	stays = stays && a.stays(o)
 	if p.err == nil && stays {
 		if parts == nil {
 			parts = core.Parts{}
