@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -110,26 +111,36 @@ scrape_configs:
   - job_name: integrations
     http_sd_configs: [{url: "http://%s/sd", refresh_interval: 300ms}]
 `, addr, addr))
-	var levels, up map[string]string
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline) && len(levels) < len(want); time.Sleep(100 * time.Millisecond) {
-		levels, up = ask("test_level"), ask("up")
-	}
-	for key, v := range want {
-		if levels[key] != v {
-			t.Errorf("test_level of %s is %q, want %s", key, levels[key], v)
+	// /metrics has the levels too, under the job that scrapes it: only the targets' are asked for.
+	eventually(t, "the levels of every target", func() (any, bool) {
+		levels := ask(`test_level{job="integrations/test"}`)
+		return levels, maps.Equal(levels, want)
+	})
+	eventually(t, "every target and /metrics up", func() (any, bool) {
+		up := ask("up")
+		for _, v := range up {
+			if v != "1" {
+				return up, false
+			}
 		}
+		return up, len(up) == len(want)+1
+	})
+	eventually(t, "what /metrics says of the build", func() (any, bool) {
+		build := ask("vitals_build_info")
+		return build, build["vitals "+addr+" "] == "1"
+	})
+}
+
+// eventually asks until what it is told is so, and fails with the last answer.
+func eventually(t *testing.T, what string, is func() (got any, ok bool)) {
+	t.Helper()
+	got, ok := is()
+	for deadline := time.Now().Add(30 * time.Second); !ok && time.Now().Before(deadline); got, ok = is() {
+		time.Sleep(100 * time.Millisecond)
 	}
-	for key, v := range up {
-		if v != "1" {
-			t.Errorf("%s is not up", key)
-		}
+	if !ok {
+		t.Fatalf("%s: %v", what, got)
 	}
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
-		if ask("up")["vitals "+addr+" "] == "1" && ask("vitals_build_info")["vitals "+addr+" "] == "1" {
-			return
-		}
-	}
-	t.Error("/metrics is not scraped")
 }
 
 func TestMetricsAreCleanForPromtool(t *testing.T) {
