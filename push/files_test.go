@@ -9,26 +9,19 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"runtime"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/prometheus/common/config"
-	"golang.org/x/sys/unix"
+
+	ours "vitals/core/config"
 )
 
 // asNobody runs f with the rights of nobody on files.
 func asNobody(f func() error) error {
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread() // the thread ends with the goroutine
-		unix.SetfsgidRetGid(65534)
-		unix.SetfsuidRetUid(65534)
-		done <- f()
-	}()
-	return <-done
+	return ours.User{Name: "nobody", UID: 65534, GID: 65534, Other: true}.Do(f)
 }
 
 // files fills in every field of client settings that names a file, whatever the

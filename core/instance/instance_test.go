@@ -6,11 +6,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"testing"
 
-	"golang.org/x/sys/unix"
+	"vitals/core/config"
 )
 
 // The test binary itself is the other copy.
@@ -112,16 +111,7 @@ func TestTheDirectoryOfAUserIsTheirs(t *testing.T) {
 	for d := filepath.Dir(link); d != os.TempDir(); d = filepath.Dir(d) {
 		os.Chmod(d, 0o755)
 	}
-	nobody := func(f func() error) error {
-		done := make(chan error)
-		go func() {
-			runtime.LockOSThread() // the thread ends with the goroutine
-			unix.SetfsgidRetGid(65534)
-			unix.SetfsuidRetUid(65534)
-			done <- f()
-		}()
-		return <-done
-	}
+	nobody := config.User{Name: "nobody", UID: 65534, GID: 65534, Other: true}.Do
 	a, others, err := Announce(Place{link, nobody})
 	if a != nil || err == nil || len(others) != 0 {
 		t.Errorf("%v %v %v", a, others, err)

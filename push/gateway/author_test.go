@@ -5,24 +5,16 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"testing"
 
-	"golang.org/x/sys/unix"
+	"vitals/core/config"
 )
 
 // asNobody runs f with the rights of nobody on files.
 func asNobody(f func() error) error {
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread() // the thread ends with the goroutine
-		unix.SetfsgidRetGid(65534)
-		unix.SetfsuidRetUid(65534)
-		done <- f()
-	}()
-	return <-done
+	return config.User{Name: "nobody", UID: 65534, GID: 65534, Other: true}.Do(f)
 }
 
 // A store in a directory of somebody else's is theirs: what they put in the place

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"vitals/core/config"
 )
 
 // nobody's rights, as those of who called sudo are.
@@ -22,16 +24,7 @@ func nobody(t *testing.T) Operator {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root")
 	}
-	return Operator{Other: true, UID: 65534, GID: 65534, Groups: []uint32{65534}, Name: "nobody", Home: "/nonexistent", Do: func(f func() error) error {
-		done := make(chan error)
-		go func() {
-			runtime.LockOSThread() // the thread ends with the goroutine
-			unix.SetfsgidRetGid(65534)
-			unix.SetfsuidRetUid(65534)
-			done <- f()
-		}()
-		return <-done
-	}}
+	return Operator{Other: true, UID: 65534, GID: 65534, Groups: []uint32{65534}, Name: "nobody", Home: "/nonexistent", Do: config.User{Name: "nobody", UID: 65534, GID: 65534, Other: true}.Do}
 }
 
 func reference(t *testing.T, text string) (s Secret) {
