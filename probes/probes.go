@@ -81,9 +81,10 @@ func (s *Set) Came(p *core.Process) { s.env.Newcomers.Came(p) }
 // Went tells that a process ended.
 func (s *Set) Went(k core.ProcKey) { s.env.Newcomers.Went(k) }
 
-// Settle makes the probes hand over what they captured until now, and returns
-// when they have, or with ctx. It is for a last look: answers that go on are told
-// as far as they are.
+// Settle makes the probes that tell of single things, exchanges and lifecycle
+// events, hand over what they captured until now, and returns when they have, or
+// with ctx. It is for a last look: answers that go on are told as far as they are.
+// Levels, such as usage and connections, keep their own pace.
 func (s *Set) Settle(ctx context.Context) { s.env.Settling.Settle(ctx) }
 
 // Programs lists every kernel program of ours that is attached now, with what it

@@ -183,6 +183,24 @@ func (a *Attachment) Enter() (leave func(), ok bool) {
 // behind can still be read.
 func (a *Attachment) Stopping() <-chan struct{} { return a.stopping }
 
+// Ending gives a reader its end: the channel is closed when ctx is over or the
+// attachment stops, and then wake, which must end the reader's waiting, is called.
+// Call release when the reader has returned.
+func (a *Attachment) Ending(ctx context.Context, wake func()) (ending <-chan struct{}, release func()) {
+	ends, released := make(chan struct{}), make(chan struct{})
+	go func() {
+		select {
+		case <-ctx.Done():
+		case <-a.stopping:
+		case <-released:
+			return
+		}
+		close(ends)
+		wake()
+	}()
+	return ends, func() { close(released) }
+}
+
 // Programs lists the unit's programs with what they cost so far.
 func (a *Attachment) Programs() []core.Program {
 	if a.meter == nil {

@@ -110,18 +110,8 @@ func (u *unit) Serve(ctx context.Context, ready func()) error {
 		return nil
 	}
 	defer leave()
-	ending, ended := make(chan struct{}), make(chan struct{})
-	defer close(ended)
-	go func() {
-		select {
-		case <-ctx.Done():
-		case <-u.at.Stopping():
-		case <-ended:
-			return
-		}
-		close(ending)
-		_ = u.ring.Flush() // the ring is open as long as we serve
-	}()
+	ending, release := u.at.Ending(ctx, func() { _ = u.ring.Flush() })
+	defer release()
 	ready()
 	return u.read(ending)
 }

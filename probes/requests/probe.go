@@ -154,18 +154,8 @@ func (p *probe) Serve(ctx context.Context, ready func()) error {
 		return nil
 	}
 	defer leave()
-	ending, stop := make(chan struct{}), make(chan struct{})
-	defer close(stop)
-	go func() {
-		select {
-		case <-ctx.Done():
-		case <-att.Stopping():
-		case <-stop:
-			return
-		}
-		close(ending)
-		p.ring.Flush()
-	}()
+	ending, release := att.Ending(ctx, func() { p.ring.Flush() })
+	defer release()
 	ready()
 	return p.read(att, ending)
 }
