@@ -287,10 +287,11 @@ static __noinline int ended(struct sock *sk, int ret)
 	return 0;
 }
 
-// gone takes the end of a TCP socket: what it holds ships now or never.
+// gone takes the end of a TCP socket: what it holds ships now or never. The sweep
+// may be looking at it.
 static __always_inline void gone(struct conn *c, int err)
 {
-	if (!c->on || !try_lock(c))
+	if (!c->on || !lock(c))
 		return;
 	end(c, c->x.flags & TIMEOUT ? ETIMEDOUT : c->x.flags & RESET ? ECONNRESET : err);
 	c->on = 0;

@@ -109,11 +109,6 @@ static __always_inline bool existed(struct sock *sk)
 	return mark && *mark == EXISTED;
 }
 
-static __always_inline bool try_lock(struct conn *c)
-{
-	return true;
-}
-
 static __always_inline int lock(struct conn *c)
 {
 	return 1;
