@@ -413,5 +413,7 @@ func (d *DiskStore) close() error {
 		_ = d.journal.file.Close()
 		d.journal = nil
 	}
-	return d.lock.Close()
+	// A process that is being started at this moment may hold a copy of the
+	// descriptor: closing ours alone would leave the directory taken.
+	return errors.Join(unix.Flock(int(d.lock.Fd()), unix.LOCK_UN), d.lock.Close())
 }

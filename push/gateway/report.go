@@ -26,8 +26,8 @@ func (t *tally) pushed(err error) {
 	if err == nil {
 		t.taken.Add(1)
 	} else {
+		t.last.Store(&failure{core.Clean(err.Error(), 512), time.Now()}) // before it is counted: a count without its cause teaches nothing
 		t.refused.Add(1)
-		t.last.Store(&failure{core.Clean(err.Error(), 512), time.Now()})
 	}
 	t.tell()
 }

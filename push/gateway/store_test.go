@@ -157,6 +157,12 @@ func TestP23_OneGatewayPerDirectory(t *testing.T) {
 	if _, err := OpenDisk(dir, nil, nil); err == nil || !strings.Contains(err.Error(), "another gateway") {
 		t.Errorf("%v", err)
 	}
+	// As a process has it that another goroutine is just starting.
+	copied, err := unix.Dup(int(d.lock.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(copied)
 	d.Close()
 	disk(t, dir).Close()
 }
