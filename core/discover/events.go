@@ -124,7 +124,9 @@ func (w *watcher) synthetic(t *tracked) {
 // reused replaces t by the process that has its pid now.
 func (w *watcher) reused(t *tracked, st *stat, comm string) {
 	w.synthetic(t)
-	w.found(st, comm, 0)
+	if w.found(st, comm, 0) != nil {
+		w.stats.synthetic.Add(1)
+	}
 }
 
 // fifo holds processes that are due at a time, all after the same delay.

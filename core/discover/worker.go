@@ -66,6 +66,7 @@ type pool struct {
 type worker struct {
 	since   atomic.Int64 // unix nanoseconds of the job it is at, 0 when idle
 	retired atomic.Bool  // held up and replaced: ends after its job
+	ended   atomic.Bool
 	quit    chan struct{}
 }
 
@@ -93,12 +94,15 @@ func (p *pool) work(w *worker) {
 			w.since.Store(time.Now().UnixNano())
 			res := p.do(r, j)
 			w.since.Store(0)
-			if w.retired.Load() {
-				return
-			}
+			// Also of one that was held up: it may have been the machine that stood
+			// still, and nobody reads this process again soon.
 			select {
 			case p.results <- res:
 			case <-w.quit:
+				return
+			}
+			if w.retired.Load() {
+				w.ended.Store(true)
 				return
 			}
 		}
@@ -113,7 +117,7 @@ func (p *pool) replace(now time.Time) (busy bool) {
 	for _, w := range p.workers {
 		since := w.since.Load()
 		switch {
-		case w.retired.Load() && since == 0: // came back and ended
+		case w.ended.Load(): // came back
 			continue
 		case w.retired.Load():
 			retired++
