@@ -166,7 +166,10 @@ func TestI71_SDKInsideIsToldAndCanBeSkipped(t *testing.T) {
 		}
 		return ""
 	}
-	eventually(t, "the badges", func() bool { return sdk(agent) == "opentelemetry-java agent" && sdk(environ) == "opentelemetry-js" })
+	eventually(t, "the badges", func() bool {
+		q := r.get(plain)
+		return sdk(agent) == "opentelemetry-java agent" && sdk(environ) == "opentelemetry-js" && q != nil && q.Unit == "nginx.service"
+	})
 	if err := d.Select(Selection{Exclude: []string{"sdk=*"}}); err != nil {
 		t.Fatal(err)
 	}

@@ -128,11 +128,21 @@ func start(t *testing.T, cfg Config) (*Discover, *recorder) {
 		if n := wait(func() bool { return runtime.NumGoroutine() <= goroutines }); !n {
 			t.Errorf("%d goroutines, %d before", runtime.NumGoroutine(), goroutines)
 		}
-		if n := openFDs(t); n > fds {
-			t.Errorf("%d descriptors, %d before", n, fds)
+		if !wait(func() bool { return openFDs(t) <= fds }) {
+			t.Errorf("%d descriptors, %d before", openFDs(t), fds)
 		}
 	})
 	return d, r
+}
+
+// settle returns when everything that was fed has been told.
+func settle(t *testing.T, d *Discover) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if d.Settle(ctx); ctx.Err() != nil {
+		t.Fatalf("not settled within %v", patience)
+	}
 }
 
 func openFDs(t *testing.T) int {
@@ -150,8 +160,12 @@ func openFDs(t *testing.T) int {
 	return n
 }
 
+// patience is how long something may take on a machine that is busy or stands
+// still for seconds. A wait ends as soon as it is fulfilled.
+const patience = 30 * time.Second
+
 func wait(ok func() bool) bool {
-	for end := time.Now().Add(8 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
 		if ok() {
 			return true
 		}
@@ -162,7 +176,7 @@ func wait(ok func() bool) bool {
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	if !wait(ok) {
-		t.Fatalf("not within 8 s: %s", what)
+		t.Fatalf("not within %v: %s", patience, what)
 	}
 }
 

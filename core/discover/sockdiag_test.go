@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -30,7 +31,7 @@ func TestSockDiagTellsWhatProcTells(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Other tests of this machine open and close listeners meanwhile.
-	for attempt := 0; ; attempt++ {
+	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
 		fromProc, fromDiag := map[uint64]listening{}, map[uint64]listening{}
 		r.procListeners(int32(os.Getpid()), fromProc)
 		if err := r.tcpListeners(int32(os.Getpid()), own.Ino, fromDiag); err != nil {
@@ -39,7 +40,7 @@ func TestSockDiagTellsWhatProcTells(t *testing.T) {
 		if len(fromDiag) > 0 && maps.Equal(fromProc, fromDiag) {
 			return
 		}
-		if attempt == 20 {
+		if time.Now().After(end) {
 			t.Fatalf("/proc: %v\nsock_diag: %v", fromProc, fromDiag)
 		}
 	}
