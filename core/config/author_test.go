@@ -75,9 +75,14 @@ func TestAuthors(t *testing.T) {
 // The groups of root may read what the user may not, and the user's own may.
 func TestGroupsChangeWithTheUser(t *testing.T) {
 	_, env := sudoHome(t)
-	file := filepath.Join(os.TempDir(), "vitals-groups-test")
-	os.WriteFile(file, []byte("x"), 0o640)
+	made, err := os.CreateTemp("", "vitals-groups-test") // where nobody may go, too
+	if err != nil {
+		t.Fatal(err)
+	}
+	made.Close()
+	file := made.Name()
 	defer os.Remove(file)
+	os.Chmod(file, 0o640)
 	os.Chown(file, 0, 4242)
 	u := Invoker(env)
 	read := func() error {
