@@ -286,7 +286,11 @@ func TestScrapeOfAnOldSnapshotMakesAFreshOne(t *testing.T) {
 	l.set(func(s *core.Snapshot) { s.Seq, s.At = 1, time.Now().Add(-3*time.Second) })
 	made := 0
 	s := l.server(t, func(c *Config) {
-		c.Fresh = func(context.Context) *core.Snapshot { made++; l.set(nil); return l.Latest() }
+		c.Fresh = func(context.Context) *core.Snapshot {
+			made++
+			l.set(func(s *core.Snapshot) { s.At = time.Now().Add(time.Hour) }) // new however long this takes
+			return l.Latest()
+		}
 	})
 	for range 2 {
 		get(t, s, "/metrics")

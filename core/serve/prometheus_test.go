@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -34,17 +35,26 @@ func program(t *testing.T, name string) string {
 	return bin
 }
 
+// freeAddr is an address that nobody listens on. The port is below those that the
+// kernel gives away by itself, so that it stays free until it is used.
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	for range 100 {
+		if l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 20_000+rand.IntN(12_000))); err == nil {
+			defer l.Close()
+			return l.Addr().String()
+		}
+	}
+	t.Fatal("no port is free")
+	return ""
+}
+
 // scraper starts Debian's Prometheus with a configuration; ask queries it and
 // gives the labels and values of the answer.
 func scraper(t *testing.T, config string) (ask func(query string) map[string]string) {
 	t.Helper()
 	bin, dir := program(t, "prometheus"), t.TempDir()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	l.Close()
+	addr := freeAddr(t)
 	file := filepath.Join(dir, "prometheus.yml")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
@@ -88,7 +98,7 @@ func TestG57_PrometheusScrapesMetricsAndEveryTarget(t *testing.T) {
 	l := newLab()
 	want := map[string]string{}
 	for i, instance := range []string{"127.0.0.1:6379", "a/b", "..", "~", "with space", "über", "x?y#z", `q"uote`} {
-		id := l.add("test", instance, scraped(core.Target{Interval: 200 * time.Millisecond, Timeout: 200 * time.Millisecond, Labels: map[string]string{"env": "prod"}}))
+		id := l.add("test", instance, scraped(core.Target{Interval: 500 * time.Millisecond, Timeout: 500 * time.Millisecond, Labels: map[string]string{"env": "prod"}}))
 		l.set(func(s *core.Snapshot) {
 			s.Integrations = append(s.Integrations, &core.IntegrationRow{ID: id, Health: core.HealthOK, Families: []core.Family{gauge("test_level", float64(i))}})
 		})
@@ -99,13 +109,9 @@ func TestG57_PrometheusScrapesMetricsAndEveryTarget(t *testing.T) {
 		t.Fatal(err)
 	}
 	addr := listener.Addr().String()
-	listener.Close()
 	s := l.server(t, func(c *Config) { c.Advertise = addr })
-	if listener, err = Listen(addr); err != nil {
-		t.Fatal(err)
-	}
 	go s.Serve(t.Context(), listener)
-	ask := scraper(t, fmt.Sprintf(`global: {scrape_interval: 300ms, scrape_timeout: 300ms}
+	ask := scraper(t, fmt.Sprintf(`global: {scrape_interval: 500ms, scrape_timeout: 500ms}
 scrape_configs:
   - {job_name: vitals, static_configs: [{targets: [%q]}]}
   - job_name: integrations

@@ -61,11 +61,17 @@ var errBusy = errors.New("too many requests at one time: come back in a second")
 
 // token takes a place among those that put a page together.
 func (s *Server) token(r *http.Request) (release func(), err error) {
+	release = func() { <-s.renders }
+	select {
+	case s.renders <- struct{}{}: // a free place is had whatever else has come meanwhile
+		return release, nil
+	default:
+	}
 	timer := time.NewTimer(s.cfg.Limits.Wait)
 	defer timer.Stop()
 	select {
 	case s.renders <- struct{}{}:
-		return func() { <-s.renders }, nil
+		return release, nil
 	case <-timer.C:
 		return nil, errBusy
 	case <-r.Context().Done():

@@ -188,7 +188,7 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		began := time.Now()
-		c.SetReadDeadline(time.Now().Add(5 * time.Second))
+		c.SetReadDeadline(time.Now().Add(30 * time.Second))
 		if _, err := io.Copy(io.Discard, c); errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("%s: still open after %v", name, time.Since(began))
 		}
@@ -214,7 +214,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 		return err == nil
 	}
 	first, second := dial(), dial()
-	if !answered(first, 5*time.Second) || !answered(second, 5*time.Second) {
+	if !answered(first, 30*time.Second) || !answered(second, 30*time.Second) {
 		t.Fatal("two are not answered")
 	}
 	third := dial()
@@ -222,18 +222,16 @@ func TestConnectionsAreBounded(t *testing.T) {
 		t.Error("a third is answered while two are open")
 	}
 	first.Close()
-	if !answered(third, 5*time.Second) {
+	if !answered(third, 30*time.Second) {
 		t.Error("the third waits for ever")
 	}
 }
 
 func TestPagesPutTogetherAtOneTimeAreBounded(t *testing.T) {
-	release := make(chan struct{})
 	l := newLab()
 	l.set(nil)
 	s := l.server(t, func(c *Config) { c.Limits.Renders, c.Limits.Wait = 1, 50*time.Millisecond })
 	s.renders <- struct{}{}
-	go func() { time.Sleep(150 * time.Millisecond); close(release) }()
 	if w := get(t, s, "/metrics"); w.Code != 503 || w.Header().Get("Retry-After") == "" {
 		t.Errorf("%d", w.Code)
 	}
@@ -241,7 +239,6 @@ func TestPagesPutTogetherAtOneTimeAreBounded(t *testing.T) {
 	if w := get(t, s, "/metrics"); w.Code != 200 {
 		t.Errorf("%d", w.Code)
 	}
-	<-release
 }
 
 func TestServingLeavesNothingBehind(t *testing.T) {
@@ -268,17 +265,15 @@ func TestServingLeavesNothingBehind(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	deadline := time.Now().Add(5 * time.Second)
-	for time.Now().Before(deadline) && (runtime.NumGoroutine() > before || fds() > open+6) {
-		time.Sleep(10 * time.Millisecond)
+	var now, have int
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		// Five connections are of the test itself.
+		if now, have = runtime.NumGoroutine(), fds(); now <= before && have <= open+6 {
+			return
+		}
 	}
-	if n := runtime.NumGoroutine(); n > before {
-		b := make([]byte, 1<<16)
-		t.Errorf("%d goroutines, there were %d\n%s", n, before, b[:runtime.Stack(b, true)])
-	}
-	if n := fds(); n > open+6 { // five connections of the test itself
-		t.Errorf("%d descriptors, there were %d", n, open)
-	}
+	b := make([]byte, 1<<16)
+	t.Errorf("%d goroutines, there were %d; %d descriptors, there were %d\n%s", now, before, have, open, b[:runtime.Stack(b, true)])
 }
 
 func TestRequestsThatRunAreFinished(t *testing.T) {
