@@ -28,7 +28,7 @@ func checkHealth(t *testing.T, c Config) (core.Finding, error) {
 	if _, err := u.Attach(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	f, checked := u.CheckHealth(ctx, core.CheckRequest{})
 	if err := u.Detach(t.Context()); err != nil {

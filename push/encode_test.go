@@ -26,8 +26,15 @@ func TestBuffersFollowWhatIsPushed(t *testing.T) {
 	if e.plain.Cap() < keepBuffer {
 		t.Fatalf("%d bytes: not large enough to tell", e.plain.Cap())
 	}
-	if n := testing.AllocsPerRun(3, func() { encode(2) }); n > 2 {
-		t.Errorf("%v allocations for a push as large as the last", n)
+	n := 3.0
+	for range 5 { // what other goroutines of this process allocate counts, too
+		n = min(n, testing.AllocsPerRun(3, func() { encode(2) }))
+		if n <= 2 {
+			break
+		}
+	}
+	if n > 2 {
+		t.Errorf("at least %v allocations for a push as large as the last", n)
 	}
 	encode(1)
 	encode(1)

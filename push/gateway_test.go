@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -28,14 +29,18 @@ type gateway struct {
 	cmd  *exec.Cmd
 }
 
+// freeAddr is an address that nobody listens on. The port is below those that the
+// kernel gives away by itself, so that it stays free until it is used.
 func freeAddr(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		if l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 20_000+rand.IntN(12_000))); err == nil {
+			defer l.Close()
+			return l.Addr().String()
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no port is free")
+	return ""
 }
 
 // startGateway runs a Pushgateway without persistence; addr may be empty.
@@ -60,7 +65,7 @@ func startGateway(t testing.TB, addr string) *gateway {
 		t.Fatal(err)
 	}
 	t.Cleanup(g.kill)
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		if resp, err := http.Get("http://" + addr + "/-/ready"); err == nil {
 			resp.Body.Close()
 			return g
@@ -303,8 +308,12 @@ func TestGatewayKilledAndRestarted(t *testing.T) {
 	eventually(t, "three pushes", func() bool { return got.last().Pushes >= 3 })
 
 	g.kill()
-	eventually(t, "the failure to be told", func() bool { r := got.last(); return r.State == StateRetrying && r.Consecutive >= 2 })
-	mustContain(t, got.last().LastError, "connection refused", g.addr)
+	var down core.PushRow // the first failures may be of a connection that was open
+	eventually(t, "that nothing listens to be told", func() bool {
+		down = got.last()
+		return down.State == StateRetrying && down.Consecutive >= 2 && strings.Contains(down.LastError, "connection refused")
+	})
+	mustContain(t, down.LastError, g.addr)
 	before := got.last().Pushes
 
 	src.publish(7)
@@ -325,7 +334,7 @@ func TestGatewayKilledAndRestarted(t *testing.T) {
 func TestGatewayHangingAndResumed(t *testing.T) {
 	g := startGateway(t, "")
 	c := testConfig(g.addr)
-	c.Interval, c.Timeout = 50*time.Millisecond, 200*time.Millisecond
+	c.Interval, c.Timeout = 50*time.Millisecond, 300*time.Millisecond
 	var got rows
 	c.Report = got.report
 	detach := serve(t, c)

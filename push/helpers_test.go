@@ -232,12 +232,12 @@ func serve(t *testing.T, c Config) (detach func(context.Context) error) {
 // eventually waits for a condition that a real server makes true.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if holds() {
 			return
 		}
 	}
-	t.Fatalf("not within 10 s: %s", what)
+	t.Fatalf("not within 30 s: %s", what)
 }
 
 // noLeaks fails when f leaves goroutines or file descriptors behind.
@@ -253,7 +253,7 @@ func noLeaks(t *testing.T, f func()) {
 		f()
 	}
 	var g, n int
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		if g, n = settle(); g <= goroutines && n <= files {
 			return
 		}

@@ -266,6 +266,7 @@ func TestStdoutWithoutAReader(t *testing.T) {
 			}
 		}
 	}()
+	s.Timeout = 20 * time.Second // enough to write it all
 	eventually(t, "it goes on", func() bool { return p.push(t.Context(), &core.Snapshot{}).verdict == delivered })
 	w.Close()
 	if r := p.push(t.Context(), &core.Snapshot{}); r.verdict != transient || r.err == nil {

@@ -38,7 +38,7 @@ func bePusher(url, file string) error {
 		render := func(*core.Snapshot) []*dto.MetricFamily {
 			return []*dto.MetricFamily{gauge("a", float64(n)), gauge("b", float64(n)), gauge("pad", 1, "x", strings.Repeat("x", n*37%8000))}
 		}
-		to := push.Config{URL: url, Job: "j", Instance: "i", Source: still{}, Families: render, Format: push.FormatAuto, Timeout: time.Second}
+		to := push.Config{URL: url, Job: "j", Instance: "i", Source: still{}, Families: render, Format: push.FormatAuto, Timeout: 20 * time.Second}
 		beside := to
 		beside.Kind, beside.Path = push.Textfile, file
 		if err := push.Once(context.Background(), to, beside); err != nil {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -76,14 +77,18 @@ func program(t testing.TB, name string) string {
 	return bin
 }
 
+// freeAddr is an address that nobody listens on. The port is below those that the
+// kernel gives away by itself, so that it stays free until it is used.
 func freeAddr(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		if l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 20_000+rand.IntN(12_000))); err == nil {
+			defer l.Close()
+			return l.Addr().String()
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no port is free")
+	return ""
 }
 
 // run starts a program that ends with the test and waits until ready answers.
@@ -120,12 +125,24 @@ func reference(t testing.TB, args ...string) *server {
 
 func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if holds() {
 			return
 		}
 	}
-	t.Fatalf("not within 20 s: %s", what)
+	t.Fatalf("not within 30 s: %s", what)
+}
+
+// comes waits for what get gives to be as wanted, and tells what it was last.
+func comes(t testing.TB, what, want string, get func() string) {
+	t.Helper()
+	got := get()
+	for end := time.Now().Add(30 * time.Second); got != want && time.Now().Before(end); got = get() {
+		time.Sleep(20 * time.Millisecond)
+	}
+	if got != want {
+		t.Errorf("%s is %s, want %s", what, got, want)
+	}
 }
 
 // reply is what a server said.

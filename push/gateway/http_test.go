@@ -94,12 +94,13 @@ func TestProblemJSONOnRequest(t *testing.T) {
 
 func TestNothingIsLeftBehind(t *testing.T) {
 	once := func() {
-		s := start(t, Config{Store: disk(t, t.TempDir()), Timeout: 50 * time.Millisecond})
+		s, cut := start(t, Config{Store: disk(t, t.TempDir())}), start(t, Config{Timeout: 50 * time.Millisecond})
 		s.want(200, "PUT", "/metrics/job/j", zip(t, "zstd", []byte("a 1\n")), "Content-Encoding", "zstd")
 		s.want(200, "GET", "/metrics", nil, "Accept-Encoding", "zstd")
-		slow(t, s, "/metrics/job/j", "a")
+		slow(t, cut, "/metrics/job/j", "a")
 		client.CloseIdleConnections()
 		s.stop()
+		cut.stop()
 	}
 	once()
 	before := runtime.NumGoroutine()

@@ -24,6 +24,9 @@ func TestP01_PutReplacesPostMergesDeleteRemoves(t *testing.T) {
 		s.want(200, "PUT", "/metrics/job/j", "c 6\n")
 		s.wantSeries(false, series{`c{instance="",job="j"}`: 6})
 		s.want(202, "DELETE", "/metrics/job/j", nil)
+		if s.name == "reference" { // it answers 202 and deletes a moment later
+			eventually(t, "the reference to be empty", func() bool { return len(s.series()) == 0 })
+		}
 		s.wantSeries(true, series{})
 	})
 }

@@ -80,8 +80,8 @@ func TestEmbeddedGateway(t *testing.T) {
 	s.want(200, "PUT", "/metrics/job/one", "a 1\nb{x=\"y\"} 2\n")
 	s.want(200, "PUT", "/metrics/job/two/zone/z", "c 3\n", "X-Push-TTL", "1h")
 	s.want(400, "PUT", "/metrics/job/two/zone/z", "# TYPE a counter\na 3\n")
-	eventually(t, "the groups are told", func() bool { row := r.newest(); return row.Groups == 2 && row.Refused == 1 })
-	row := r.newest()
+	var row core.GatewayRow
+	eventually(t, "the groups are told", func() bool { row = r.newest(); return row.Groups == 2 && row.Refused == 1 })
 	if row.Unit != "gateway/gateway" || row.Address != u.listener.Addr().String() || row.Store != dir || row.Pushes != 2 || row.Series != 3 || row.Bytes == 0 || row.StoreError != "" {
 		t.Errorf("%+v", row)
 	}
@@ -195,7 +195,7 @@ func TestWebConfiguration(t *testing.T) {
 	// "test", by htpasswd -bnBC 4
 	const users = "basic_auth_users: {me: $2y$04$7/pDQxOSOKb9JvqaIImw4u0f7PHZh8bhJVI4GbsU5mGCwtMQdVfH.}\n"
 	write(users)
-	s := start(t, Config{WebConfig: file, Timeout: 300 * time.Millisecond})
+	s := start(t, Config{WebConfig: file})
 	s.want(401, "PUT", "/metrics/job/j", "a 1\n")
 	s.want(401, "GET", "/metrics", nil)
 	req, _ := http.NewRequest("PUT", s.url+"/metrics/job/j", strings.NewReader("a 1\n"))
@@ -248,15 +248,14 @@ func TestTLSAndClientCertificates(t *testing.T) {
 	if err := os.WriteFile(file, []byte("tls_server_config:\n  cert_file: cert.pem\n  key_file: key.pem\n  client_ca_file: cert.pem\n  client_auth_type: RequireAnyClientCert\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := start(t, Config{WebConfig: file, Timeout: 300 * time.Millisecond})
-	url := strings.Replace(s.url, "http://", "https://", 1)
+	s, short := start(t, Config{WebConfig: file}), start(t, Config{WebConfig: file, Timeout: 300 * time.Millisecond})
 	trust := x509.NewCertPool()
 	trust.AddCert(throwaway.Certificate())
 	with := func(certs ...tls.Certificate) *http.Client {
 		return &http.Client{Transport: &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: trust, Certificates: certs, ServerName: "example.com"}}}
 	}
-	put := func(c *http.Client, body io.Reader) (*http.Response, error) {
-		req, _ := http.NewRequest("PUT", url+"/metrics/job/j", body)
+	put := func(c *http.Client, s *server, body io.Reader) (*http.Response, error) {
+		req, _ := http.NewRequest("PUT", strings.Replace(s.url, "http://", "https://", 1)+"/metrics/job/j", body)
 		resp, err := c.Do(req)
 		if err == nil {
 			resp.Body.Close()
@@ -264,10 +263,10 @@ func TestTLSAndClientCertificates(t *testing.T) {
 		return resp, err
 	}
 	good := with(pair)
-	if resp, err := put(good, strings.NewReader("a 1\n")); err != nil || resp.StatusCode != 200 || resp.ProtoMajor != 2 {
+	if resp, err := put(good, s, strings.NewReader("a 1\n")); err != nil || resp.StatusCode != 200 || resp.ProtoMajor != 2 {
 		t.Errorf("%v %v", err, resp)
 	}
-	if _, err := put(with(), strings.NewReader("a 1\n")); err == nil {
+	if _, err := put(with(), s, strings.NewReader("a 1\n")); err == nil {
 		t.Error("pushed without a certificate")
 	}
 	if resp, err := http.Get(s.url + "/metrics"); err == nil && resp.StatusCode == 200 {
@@ -276,9 +275,10 @@ func TestTLSAndClientCertificates(t *testing.T) {
 	stalled, w := io.Pipe()
 	go w.Write([]byte("a 1\n"))
 	began := time.Now()
-	resp, err := put(good, stalled)
+	resp, err := put(good, short, stalled)
 	w.Close()
-	if took := time.Since(began); took > 5*time.Second || err == nil && resp.StatusCode != 503 {
+	if took := time.Since(began); took > 9*time.Second || // the default is 10
+		err == nil && resp.StatusCode != 503 {
 		t.Errorf("a stalled body: %v %v after %v", err, resp, took)
 	}
 	good.CloseIdleConnections()
