@@ -52,6 +52,7 @@ type program struct {
 	settings     settings                      // as at the start
 	newest       atomic.Pointer[config.Loaded] // after a reload
 	reloading    sync.Mutex
+	rebudget     chan struct{} // the budget may have changed
 	announcement *instance.Announcement
 }
 
@@ -78,7 +79,7 @@ func (s *settings) tick() time.Duration {
 }
 
 func newProgram(s settings) (*program, error) {
-	p := &program{settings: s, calls: calls.New(), deletions: make(chan string, 16), log: s.log, done: make(chan error, 1)}
+	p := &program{settings: s, calls: calls.New(), deletions: make(chan string, 16), rebudget: make(chan struct{}, 1), log: s.log, done: make(chan error, 1)}
 	if !s.Config.Calls {
 		p.calls = nil // a nil recorder ignores everything
 	}
@@ -162,7 +163,7 @@ func (p *program) start(ctx context.Context) {
 		p.run(ctx, "failing pushes", p.tellFailing),
 	}
 	if p.settings.screen || p.settings.push { // what lasts
-		feeders = append(feeders, p.run(ctx, "configuration", p.watchConfig))
+		feeders = append(feeders, p.run(ctx, "configuration", p.watchConfig), p.run(ctx, "budget", p.keepBudget))
 	}
 	feeders = append(feeders, p.serving(ctx)...)
 	go p.giveBack(ctx)

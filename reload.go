@@ -16,7 +16,7 @@ import (
 )
 
 // live are the settings that a reload applies; a name stands for its section.
-var live = []string{"include", "exclude", "instrumentation", "services", "groups", "push", "gateway", "integrations"}
+var live = []string{"include", "exclude", "instrumentation", "services", "groups", "push", "gateway", "integrations", "budget"}
 
 // reload reads the configuration again and applies what changed, and nothing
 // else. What is wrong leaves everything as it was. The outcome is an event.
@@ -67,6 +67,10 @@ func (p *program) readAgain() (says string, err error) {
 	}
 	results := p.supervisor.Apply(specs)
 	p.newest.Store(next)
+	select {
+	case p.rebudget <- struct{}{}:
+	default:
+	}
 	return outcome(was.Changed(next), together(results, asked)), nil
 }
 

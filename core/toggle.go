@@ -36,15 +36,23 @@ type Toggles struct {
 	Choices map[ToggleKey]Choice
 	// Defaults holds for each kind whether it is on where nobody chose.
 	Defaults map[string]bool
+	// Shed is what is off to keep the budget, and why. Who chose "on" for a group, a
+	// service or a process has it all the same.
+	Shed map[Shed]string
 	// Suspended is set by "detach everything": all is off until released.
 	Suspended bool
 }
+
+// Shed names something that vitals lets go of to keep its budget: a kind of
+// instrumentation at a service.
+type Shed struct{ Kind, Service string }
 
 // Decision is what holds for a (process, kind), and why.
 type Decision struct {
 	On     bool
 	Scope  Scope  // the scope that decided; empty for default and Skip
 	Reason string // "on by default", "off for service nginx", "kernel thread"
+	Shed   bool   // it is off to keep the budget only
 }
 
 // Decide says whether kind is on for p. It allocates only for reasons that name
@@ -69,9 +77,18 @@ func (t *Toggles) Decide(kind string, p *Process) Decision {
 		if c := t.Choices[ToggleKey{Kind: kind, Scope: ScopeGroup, Target: p.Group}]; p.Group != "" && (c == On || c == Off) {
 			return Decision{On: c == On, Scope: ScopeGroup, Reason: string(c) + " for group " + p.Group}
 		}
-		if c := t.Choices[ToggleKey{Kind: kind, Scope: ScopeGlobal}]; c == On || c == Off {
-			return Decision{On: c == On, Scope: ScopeGlobal, Reason: string(c) + " for all processes"}
-		}
+	}
+	d := t.everywhere(kind)
+	if why, shed := t.Shed[Shed{kind, p.Service}]; shed && d.On {
+		return Decision{Reason: why, Shed: true}
+	}
+	return d
+}
+
+// everywhere is what holds where nobody chose for a part of the machine.
+func (t *Toggles) everywhere(kind string) Decision {
+	if c := t.Choices[ToggleKey{Kind: kind, Scope: ScopeGlobal}]; c == On || c == Off {
+		return Decision{On: c == On, Scope: ScopeGlobal, Reason: string(c) + " for all processes"}
 	}
 	if t.Defaults[kind] {
 		return Decision{On: true, Reason: "on by default"}

@@ -111,6 +111,8 @@ func changeOf(s *Snapshot, p *ProcessRow, k KindRow, d Decision, u *UnitRow) str
 	switch {
 	case s.Toggles != nil && s.Toggles.Suspended:
 		return "resume everything (it was detached by hand)"
+	case d.Shed:
+		return fmt.Sprintf("nothing: it is tried again by itself; a larger budget lets it in, and so does switching it on for service %s", p.Service)
 	case !d.On && d.Scope == "":
 		return fmt.Sprintf("switch it on: instrumentation: {%s: on} in the configuration, or in the dashboard", k.Kind)
 	case !d.On:

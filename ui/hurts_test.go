@@ -118,6 +118,19 @@ func TestIntegrationsAreHintedAtOnce(t *testing.T) {
 	d.hides("could tell more")
 }
 
+// What the budget takes away is no secret.
+func TestWhatIsShedIsSaid(t *testing.T) {
+	s := sample()
+	s.Toggles.Shed = map[core.Shed]string{{Kind: "requests", Service: "redis"}: "off to keep the budget"}
+	d := drive(t, s, 120, 36)
+	d.sees("requests of redis off to keep the budget")
+	for _, name := range []string{"a", "b", "c", "d"} {
+		s.Toggles.Shed[core.Shed{Kind: "tls", Service: name}] = "off to keep the budget"
+	}
+	d = drive(t, s, 80, 24)
+	d.sees("requests of redis, tls of a, tls of b, 2 more off to keep the budget")
+}
+
 // K and K again leave nothing that u could take back.
 func TestDetachedAndPutBackIsNoStep(t *testing.T) {
 	d := drive(t, sample(), 120, 36)

@@ -112,7 +112,7 @@ groups:
     instrumentation:
       network: off
   rest: {match: name=*}
-budget: off
+budget: 1.5%
 push:
   url: http://me:pw@h:9091
   interval: 1m
@@ -148,6 +148,7 @@ func TestEverySettingArrives(t *testing.T) {
 		Gateway: Gateway{Listen: "127.0.0.1:9091", Store: "disk:/var/lib/g", TTL: time.Hour, Timeout: time.Second, MaxBody: 1 << 20, Rate: 2.5, WebConfig: "/etc/web.yml"},
 		Listen:  "127.0.0.1:9435", WebConfig: "/etc/web.yml",
 		Limits: Limits{RequestsRing: 4096, Series: 100, SeriesPerProcess: 10, RoutesPerProcess: 10, EndedProcesses: 0, Rewind: 10},
+		Budget: 0.015,
 		Log:    Log{Level: 4, File: "/tmp/x.log"},
 	}
 	if d := cmp.Diff(want, l.Config); d != "" {
@@ -234,7 +235,6 @@ func TestMistakes(t *testing.T) {
 		{"log: {level: loud}\n", ":1: log.level: debug"},
 		{"log: {file: x.log}\n", ":1: log.file: absolute"},
 		{"capture: on\n", ":1: capture: not built"},
-		{"budget: 1%\n", ":1: budget: not built"},
 		{"listen: 70000\n", ":1: listen: 127.0.0.1"},
 		{"web_config: web.yml\n", ":1: web_config: absolute"},
 		{"listen: nowhere\n", ":1: listen: 127.0.0.1"},

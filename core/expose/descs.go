@@ -62,6 +62,7 @@ var (
 	bpfRuns       = describe(core.Counter, "vitals_bpf_runs_total", "", "Runs of a kernel program in the seconds in which the kernel measured it", "prog", "unit")
 	bpfMaps       = describe(core.Gauge, "vitals_bpf_map_bytes", "bytes", "Memory of a kernel program's maps", "prog", "unit")
 	instrumented  = describe(core.Gauge, "vitals_instrumented_processes", "", "Processes that a kind of instrumentation observes", "kind")
+	shed          = describe(core.Gauge, "vitals_budget_shed", "", "1 for a kind of instrumentation that is off at a service to keep the budget", "kind", "service_name")
 	unitHealth    = describe(core.Gauge, "vitals_unit_health", "", "1 when the unit does its work, 0 when not; absent while nobody wants it or its state is not known", "unit", "class", "kind", "state")
 	pushes        = describe(core.Counter, "vitals_push_attempts_total", "", "Pushes to a destination", "destination", "outcome")
 	pushSkipped   = describe(core.Counter, "vitals_push_skipped_total", "", "Intervals that passed during a push or a back-off", "destination")
@@ -89,7 +90,7 @@ func own() []*desc {
 		cpuTime, cpuUtilization, memoryUsage, memoryVirtual, threadCount, fileDescriptors, contextSwitches, pagingFaults,
 		diskIO, uptime, processCount, targetInfo,
 		buildInfo, lostEvents, facts, completeness, folded, selfCPU, selfBPF, selfMemory, bpfRunTime, bpfMeasured, bpfRuns,
-		bpfMaps, instrumented, unitHealth, pushes, pushSkipped, pushBytes, pushSeries, pushDuration, pushSucceeded,
+		bpfMaps, instrumented, shed, unitHealth, pushes, pushSkipped, pushBytes, pushSeries, pushDuration, pushSucceeded,
 		callDuration, callsEnded, callsInFlight, callOldest, units, unitTries, unitFailures, skipped, profiled, queueLength,
 	}
 }

@@ -210,6 +210,11 @@ func (f *families) self(s *core.Snapshot) {
 	if s.Self.RSSBytes > 0 {
 		f.add(&selfMemory.Desc, float64(s.Self.RSSBytes))
 	}
+	if s.Toggles != nil {
+		for x := range s.Toggles.Shed {
+			f.add(&shed.Desc, 1, "kind", x.Kind, "service_name", x.Service)
+		}
+	}
 	for key, n := range s.Self.Lost {
 		stage, reason, _ := strings.Cut(key, "/")
 		f.add(&lostEvents.Desc, float64(n), "stage", stage, "reason", reason)

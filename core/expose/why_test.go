@@ -60,6 +60,9 @@ func TestWhyExplainsEveryDecision(t *testing.T) {
 		"dry run":     {unit(func(u *core.UnitRow) { u.Phase = core.PhaseOff }), []string{"off, on by default", "would be attached (dry run)"}},
 		"off for the service": {choice(core.ToggleKey{Kind: "requests", Scope: core.ScopeService, Target: "web"}, core.Off),
 			[]string{"off, off for service web", `take the choice "off for service web" back`}},
+		"over the budget": {func(s *core.Snapshot) {
+			s.Toggles.Shed = map[core.Shed]string{{Kind: "requests", Service: "web"}: "off to keep the budget: vitals used 3% of the machine"}
+		}, []string{"off to keep the budget: vitals used 3%", "tried again by itself", "a larger budget"}},
 		"off by default": {func(s *core.Snapshot) { s.Toggles = &core.Toggles{} }, []string{"off by default", "instrumentation: {requests: on}"}},
 		"detached":       {func(s *core.Snapshot) { s.Toggles.Suspended = true }, []string{"everything is detached", "resume"}},
 		"excluded":       {process(func(p *core.Process) { p.Skip = "excluded by rule user=www" }), []string{"never instrumented: excluded by rule user=www", "out of exclude"}},

@@ -14,6 +14,7 @@ type choices struct {
 	ofProc    map[core.ProcKey]int // choices of process scope, so that ends cost nothing
 	given     map[string]bool      // Defaults of the configuration
 	defaults  map[string]bool      // Defaults of the specs
+	shed      map[core.Shed]string
 	suspended bool
 	undo      []step
 	limits    Limits
@@ -50,6 +51,7 @@ func (c *choices) rebuild() {
 	now := &core.Toggles{
 		Choices:   make(map[core.ToggleKey]core.Choice, len(c.base)+len(c.user)),
 		Defaults:  maps.Clone(c.defaults),
+		Shed:      c.shed, // replaced, never written
 		Suspended: c.suspended,
 	}
 	maps.Copy(now.Choices, c.base)

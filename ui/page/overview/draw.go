@@ -19,7 +19,10 @@ func (p *Page) Draw(c *page.Context, a canvas.Area) {
 		line, a = a.Top(1)
 		insight(line, w)
 	}
-	if text := page.Wanting(c); text != "" {
+	for _, text := range []string{page.Shedding(c.Snap), page.Wanting(c)} {
+		if text == "" {
+			continue
+		}
 		var line canvas.Area
 		line, a = a.Top(1)
 		line.Set(1, 0, '◌', canvas.Fg(canvas.Info))

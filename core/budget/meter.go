@@ -1,0 +1,135 @@
+package budget
+
+import (
+	"maps"
+	"strings"
+	"time"
+
+	"vitals/core"
+)
+
+const (
+	// least is the share of one core that no budget goes below.
+	least = 0.02
+	// perExchange is the most that one exchange costs in user space; docs/performance.md
+	// has 0.7 to 0.9 us. What vitals uses beyond that is not the exchanges'.
+	perExchange = 2 * time.Microsecond
+)
+
+// The kinds that can be let go at a service: they cost as much as there is to do.
+const requests, tls = "requests", "tls"
+
+// Meter turns what a snapshot says into looks. It is used by one goroutine.
+type Meter struct {
+	was   sample
+	ratio map[string]float64 // of each program, as it was measured last
+}
+
+// sample is what counts at one moment.
+type sample struct {
+	at       time.Time
+	user     time.Duration
+	programs map[string]core.Program
+	services map[string]asked
+}
+
+// asked is how many exchanges a service had, and how many of them inside TLS.
+type asked struct{ all, inside uint64 }
+
+// NewMeter begins with s, the newest snapshot now, and user, the CPU time that
+// this process has used until now.
+func NewMeter(s *core.Snapshot, now time.Time, user time.Duration) *Meter {
+	return &Meter{was: take(s, now, user), ratio: map[string]float64{}}
+}
+
+func take(s *core.Snapshot, now time.Time, user time.Duration) sample {
+	m := sample{at: now, user: user, programs: map[string]core.Program{}, services: map[string]asked{}}
+	for _, p := range s.Programs {
+		m.programs[p.Unit+" "+p.Name] = p
+	}
+	for _, rows := range [][]*core.RequestRow{s.Requests, s.Retired} {
+		for _, r := range rows {
+			n := m.services[r.Service]
+			n.all += r.Count
+			if r.TLS {
+				n.inside += r.Count
+			}
+			m.services[r.Service] = n
+		}
+	}
+	return m
+}
+
+// Look gives the average since the last call. Share is the budget as a share of
+// the machine, 0 for none. Where the kernel does not measure programs, they count
+// for nothing.
+func (m *Meter) Look(s *core.Snapshot, now time.Time, user time.Duration, share float64) Look {
+	was := m.was
+	m.was = take(s, now, user)
+	l := Look{At: now}
+	if share > 0 {
+		l.Limit = max(share*float64(s.Host.CPUs), least)
+	}
+	passed := now.Sub(was.at)
+	if passed <= 0 {
+		return l
+	}
+	l.Total = float64(user-was.user) / float64(passed)
+	kernel := m.kernel(was)
+	l.Spends = m.was.spends(was, kernel, l.Total)
+	for _, r := range kernel {
+		l.Total += r
+	}
+	return l
+}
+
+// kernel is the share of one core of each kind: what its programs ran per second
+// in which the kernel measured them, which is not always.
+func (m *Meter) kernel(was sample) map[string]float64 {
+	of := map[string]float64{}
+	for key, p := range m.was.programs {
+		old := was.programs[key]
+		if p.Measured < old.Measured { // attached anew
+			old = core.Program{}
+		}
+		if measured := p.Measured - old.Measured; measured > 0 {
+			m.ratio[key] = float64(p.RunTime-old.RunTime) / float64(measured)
+		}
+		of[p.Unit[strings.LastIndexByte(p.Unit, '/')+1:]] += m.ratio[key]
+	}
+	maps.DeleteFunc(m.ratio, func(key string, _ float64) bool { _, there := m.was.programs[key]; return !there })
+	return of
+}
+
+// spends shares out by exchanges what the kinds cost in the kernel, and of user
+// space what the exchanges can have cost.
+func (now *sample) spends(was sample, kernel map[string]float64, user float64) (spends []Spend) {
+	var sum asked
+	did := make(map[string]asked, len(now.services))
+	for service, n := range now.services {
+		d := n.since(was.services[service])
+		did[service] = d
+		sum.all, sum.inside = sum.all+d.all, sum.inside+d.inside
+	}
+	user = min(user, float64(sum.all)*float64(perExchange)/float64(now.at.Sub(was.at)))
+	for service, d := range did {
+		if service == "" {
+			continue
+		}
+		if d.all > 0 {
+			spends = append(spends, Spend{core.Shed{Kind: requests, Service: service}, (kernel[requests] + user) * float64(d.all) / float64(sum.all)})
+		}
+		if d.inside > 0 {
+			spends = append(spends, Spend{core.Shed{Kind: tls, Service: service}, kernel[tls] * float64(d.inside) / float64(sum.inside)})
+		}
+	}
+	return spends
+}
+
+// since is what came to b; rows move when a process ends, so it may be nothing.
+func (a asked) since(b asked) asked {
+	if a.all < b.all || a.inside < b.inside {
+		return asked{}
+	}
+	return asked{a.all - b.all, a.inside - b.inside}
+}
