@@ -3,6 +3,7 @@ package kern
 import (
 	"encoding/binary"
 	"errors"
+	"math"
 	"os"
 	"testing"
 	"time"
@@ -114,7 +115,7 @@ func TestRingFullIsSeenByTheWriter(t *testing.T) {
 	w := newWriter(t, 0)
 	r := openRing(t, w)
 	lost := w.write(t, 1000)
-	n, err := r.Read(time.Second, 10_000, func([]byte) {})
+	n, err := r.Read(time.Minute, 10_000, func([]byte) {})
 	if err != nil || n == 0 || lost == 0 || n+lost != 1000 {
 		t.Errorf("read %d and lost %d of 1000, %v", n, lost, err)
 	}
@@ -156,12 +157,18 @@ func TestRingDoesNotAllocatePerRecord(t *testing.T) {
 	r := openRing(t, w)
 	each := func([]byte) {}
 	w.write(t, 1)
-	if _, err := r.Read(time.Second, 1, each); err != nil { // makes the record's buffer
+	if _, err := r.Read(time.Minute, 1, each); err != nil { // makes the record's buffer
 		t.Fatal(err)
 	}
-	w.write(t, 64)
-	if n := testing.AllocsPerRun(1, func() { _, _ = r.Read(time.Second, 32, each) }); n > 0 {
-		t.Errorf("%v allocations for 32 records", n)
+	// What else runs in this process may allocate meanwhile, but not each time.
+	least := math.Inf(1)
+	for range 5 {
+		w.write(t, 32) // the first read is to warm up
+		w.write(t, 32)
+		least = min(least, testing.AllocsPerRun(1, func() { _, _ = r.Read(time.Minute, 32, each) }))
+	}
+	if least > 0 {
+		t.Errorf("%v allocations for 32 records", least)
 	}
 }
 

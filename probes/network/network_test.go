@@ -69,6 +69,7 @@ func TestBytesAreExact(t *testing.T) {
 			time.Sleep(60 * time.Millisecond) // some are seen by a look, most are not
 		}
 	}
+	closed(t, l)
 	w.stop()
 	if out, in := w.total(me, descIO, "transmit"), w.total(me, descIO, "receive"); out != uint64(want) || in != uint64(want) {
 		t.Errorf("sent %d and received %d, want %d", out, in, want)
@@ -119,6 +120,7 @@ func TestShortLivedProcesses(t *testing.T) {
 		}
 		pids = append(pids, cmd.Process.Pid)
 	}
+	closed(t, l)
 	w.stop()
 	for _, pid := range pids {
 		if out, in := w.total(pid, descIO, "transmit"), w.total(pid, descIO, "receive"); out != 1000 || in != 4321 {
@@ -146,7 +148,6 @@ func testLevels(t *testing.T, protocol int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer unix.Close(fd)
 	if err := unix.Bind(fd, &unix.SockaddrInet6{Addr: [16]byte{15: 1}}); err != nil {
 		t.Fatal(err)
 	}
@@ -233,7 +234,7 @@ func TestSelection(t *testing.T) {
 	// Off: what moves now is nobody's business, neither now nor later.
 	w.choose(core.Selection{Default: true, Set: map[core.ProcKey]bool{key: false}})
 	move(t, client, server, 1000)
-	time.Sleep(100 * time.Millisecond) // several looks
+	w.looked()
 	if n := w.total(me, descIO, "transmit"); n != 100 {
 		t.Errorf("%d bytes while off, want 100", n)
 	}

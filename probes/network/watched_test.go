@@ -1,10 +1,12 @@
 package network
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -84,6 +86,19 @@ func (w *watched) level(pid int, d *core.Desc, label string) (v float64, ok bool
 	return v, ok
 }
 
+// looked waits until a look has begun after the call and was told.
+func (w *watched) looked() {
+	w.t.Helper()
+	look := func() (n uint32) {
+		if err := w.unit.objects.Look.Get(&n); err != nil {
+			w.t.Fatal(err)
+		}
+		return n
+	}
+	enough := look() + 2
+	w.until("a look", func() bool { return look() >= enough })
+}
+
 func (w *watched) until(what string, ok func() bool) { w.t.Helper(); kerntest.Until(w.t, what, ok) }
 
 func listen(t *testing.T) net.Listener {
@@ -109,6 +124,28 @@ func pair(t *testing.T, l net.Listener) (client, server *net.TCPConn) {
 	}
 	t.Cleanup(func() { c.Close(); s.Close() })
 	return c.(*net.TCPConn), s.(*net.TCPConn)
+}
+
+// closed waits until every connection to l that somebody has closed is over: the
+// kernel ends them behind its own back.
+func closed(t *testing.T, l net.Listener) {
+	t.Helper()
+	port := fmt.Sprintf(":%04X", l.Addr().(*net.TCPAddr).Port)
+	kerntest.Until(t, "connections are over", func() bool {
+		table, err := os.ReadFile("/proc/self/net/tcp")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(table)) {
+			const established, timeWait, listen = "01", "06", "0A"
+			f := strings.Fields(line)
+			ours := strings.HasSuffix(f[1], port) || strings.HasSuffix(f[2], port)
+			if ours && f[3] != established && f[3] != timeWait && f[3] != listen {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // move sends n bytes and takes them at the other end.

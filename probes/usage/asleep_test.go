@@ -2,14 +2,16 @@ package usage
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"vitals/core"
+	"vitals/probes/kern/kerntest"
 )
 
 // Who sleeps is left out by the kernel side and told all the same, as it was; who
@@ -28,17 +30,15 @@ func TestSleepersAreToldAsTheyWere(t *testing.T) {
 	defer in.Close()
 	pid := int32(sh.Process.Pid)
 	runtime := func() int64 {
-		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/schedstat", pid))
-		if err != nil {
-			t.Fatal(err)
-		}
-		n, _ := strconv.ParseInt(strings.Fields(string(text))[0], 10, 64)
+		n, _ := strconv.ParseInt(strings.Fields(read(t, fmt.Sprintf("/proc/%d/schedstat", pid)))[0], 10, 64)
 		return n
 	}
+	// It sleeps when it reads the next line: until then it runs, or may at any time.
+	reading := fmt.Sprintf("%d 0x0 ", unix.SYS_READ)
 	asleep := func() {
-		for before := int64(-1); before != runtime(); time.Sleep(20 * time.Millisecond) {
-			before = runtime()
-		}
+		kerntest.Until(t, "the shell reads", func() bool {
+			return strings.HasPrefix(read(t, fmt.Sprintf("/proc/%d/syscall", pid)), reading)
+		})
 	}
 	cpu := func(u core.Usage) int64 { return u.CPUUser + u.CPUSystem }
 	for _, loops := range []int{0, 20000, 100, 50000} {
@@ -57,12 +57,5 @@ func TestSleepersAreToldAsTheyWere(t *testing.T) {
 	}
 	in.Close()
 	sh.Wait()
-	for end := time.Now().Add(3 * wholeEvery); ; {
-		if _, there := next(t, sink)[pid]; !there {
-			break
-		}
-		if time.Now().After(end) {
-			t.Fatal("it ended and is told still")
-		}
-	}
+	kerntest.Until(t, "one that ended is told no more", func() bool { _, there := next(t, sink)[pid]; return !there })
 }

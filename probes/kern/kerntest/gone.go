@@ -10,11 +10,11 @@ import (
 	"github.com/cilium/ebpf/link"
 )
 
-// Gone fails the test when one of the objects is still in the kernel after 3 s:
+// Gone fails the test when one of the objects is still in the kernel after 30 s:
 // the kernel frees them behind its own back, after all processors have passed by.
 func Gone(t testing.TB, list map[Object]bool) {
 	t.Helper()
-	deadline := time.Now().Add(3 * time.Second)
+	deadline := time.Now().Add(patience)
 	for o := range list {
 		for exists(t, o) {
 			if time.Now().After(deadline) {

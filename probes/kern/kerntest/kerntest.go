@@ -100,13 +100,13 @@ func Run(t testing.TB, spec core.Spec) (unit core.Unit, stop func()) {
 	case <-ready:
 	case err := <-served:
 		t.Fatalf("serve ended before it was ready: %v", err)
-	case <-time.After(10 * time.Second):
-		t.Fatal("not ready after 10 s")
+	case <-time.After(patience):
+		t.Fatalf("not ready after %v", patience)
 	}
 	stop = sync.OnceFunc(func() {
 		defer cancel()
 		// Hooks first, then the rest of Serve: the order that loses nothing.
-		deadline, done := context.WithTimeout(context.Background(), 5*time.Second)
+		deadline, done := context.WithTimeout(context.Background(), patience)
 		defer done()
 		if err := unit.Detach(deadline); err != nil {
 			t.Errorf("detach: %v", err)
@@ -119,7 +119,7 @@ func Run(t testing.TB, spec core.Spec) (unit core.Unit, stop func()) {
 			if err != nil {
 				t.Errorf("serve: %v", err)
 			}
-		case <-time.After(5 * time.Second):
+		case <-time.After(patience):
 			t.Error("serve goes on after detach")
 		}
 		Gone(t, ours)
@@ -129,13 +129,17 @@ func Run(t testing.TB, spec core.Spec) (unit core.Unit, stop func()) {
 	return unit, stop
 }
 
-// Until waits until what is true, at most 10 s.
+// patience is how long anything is waited for: a machine that others use, too, may
+// stand still for seconds.
+const patience = 30 * time.Second
+
+// Until waits until what is true, at most 30 s.
 func Until(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(patience)
 	for !ok() {
 		if time.Now().After(deadline) {
-			t.Fatalf("after 10 s still not: %s", what)
+			t.Fatalf("after %v still not: %s", patience, what)
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
