@@ -1,7 +1,6 @@
 package ui
 
 import (
-	"context"
 	"os"
 	"strings"
 	"testing"
@@ -41,7 +40,7 @@ func drive(t *testing.T, s *core.Snapshot, w, h int, opts ...func(*Config, *term
 	if err := cfg.fill(); err != nil {
 		t.Fatal(err)
 	}
-	return &driver{t, newApp(context.Background(), cfg, term), f}
+	return &driver{t, newApp(t.Context(), cfg, term), f}
 }
 
 func inASCII(_ *Config, t *terminal) { t.ascii = true }

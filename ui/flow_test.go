@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -173,6 +174,10 @@ func TestFramesAreKept(t *testing.T) {
 }
 
 func TestSavedScreenIsANewFile(t *testing.T) {
+	synctest.Test(t, savedScreen)
+}
+
+func savedScreen(t *testing.T) {
 	d := drive(t, sample(), 120, 36)
 	msgs := run(d.keys("ctrl+s"))
 	files, _ := filepath.Glob(filepath.Join(d.a.cfg.SaveDir, "vitals-*.txt"))
@@ -188,6 +193,10 @@ func TestSavedScreenIsANewFile(t *testing.T) {
 }
 
 func TestCopyAndMouse(t *testing.T) {
+	synctest.Test(t, copyAndMouse)
+}
+
+func copyAndMouse(t *testing.T) {
 	d := drive(t, sample(), 120, 36)
 	cmd := d.keys("2", "y")
 	if cmd == nil || len(run(cmd)) == 0 {

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -38,25 +39,31 @@ func TestRendererClockIsFound(t *testing.T) {
 }
 
 func TestClockRestsBetweenChanges(t *testing.T) {
-	p := pulse{program: &tea.Program{}, ticker: time.NewTicker(time.Hour)}
-	p.rest = time.AfterFunc(time.Hour, p.slow)
-	defer p.stop()
-	ticks := func(d time.Duration) (n int) {
-		for end := time.After(d); ; {
-			select {
-			case <-p.ticker.C:
-				n++
-			case <-end:
-				return n
+	synctest.Test(t, func(t *testing.T) {
+		p := pulse{program: &tea.Program{}, ticker: time.NewTicker(time.Hour)}
+		p.rest = time.AfterFunc(time.Hour, p.slow)
+		defer p.stop()
+		ticks := func(d time.Duration) (n int) {
+			for end := time.After(d); ; {
+				select {
+				case <-p.ticker.C:
+					n++
+				case <-end:
+					return n
+				}
 			}
 		}
-	}
-	p.change()
-	if n := ticks(linger + 10*restTime/4); n < 2 || n > 10 {
-		t.Errorf("%d looks after a change and 1.25 s of rest, want a few at first and two in rest", n)
-	}
-	p.change()
-	if n := ticks(3 * frameTime / 2); n == 0 {
-		t.Error("no look soon after the second change")
-	}
+		p.change()
+		if n := ticks(linger - frameTime/2); n != 3 {
+			t.Errorf("%d looks while it lingers after a change, want 3", n)
+		}
+		time.Sleep(frameTime)
+		if n := ticks(10 * restTime / 4); n < 2 || n > 3 {
+			t.Errorf("%d looks in 1.25 s of rest, want 2 and one that was left", n)
+		}
+		p.change()
+		if n := ticks(3 * frameTime / 2); n != 1 {
+			t.Errorf("%d looks soon after the second change", n)
+		}
+	})
 }

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -10,6 +11,10 @@ import (
 )
 
 func TestThemePickerPreviewsAndKeeps(t *testing.T) {
+	synctest.Test(t, themePicker)
+}
+
+func themePicker(t *testing.T) {
 	kept := ""
 	d := drive(t, sample(), 120, 36, func(c *Config, _ *terminal) {
 		c.SaveTheme = func(name string) error { kept = name; return nil }
@@ -28,7 +33,8 @@ func TestThemePickerPreviewsAndKeeps(t *testing.T) {
 	}
 }
 
-// run carries out a command and those it batches, but not timers.
+// run carries out a command and those it batches, but not timers. It is for tests
+// in a bubble: there the clock stands still while a command has work to do.
 func run(cmd tea.Cmd) (msgs []tea.Msg) {
 	if cmd == nil {
 		return nil

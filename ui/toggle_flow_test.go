@@ -2,6 +2,7 @@ package ui
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"vitals/core"
@@ -90,6 +91,10 @@ func TestBusyCoreIsTold(t *testing.T) {
 
 // More than twenty at once are confirmed, and a key in flight is no answer.
 func TestManyAreConfirmed(t *testing.T) {
+	synctest.Test(t, manyAreConfirmed)
+}
+
+func manyAreConfirmed(t *testing.T) {
 	d := drive(t, many(50), 120, 36)
 	d.keys("2", "a", "space")
 	d.sees("Sure?")
