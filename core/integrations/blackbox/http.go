@@ -26,7 +26,7 @@ const maxBody = 4 << 20
 type timing struct {
 	mu                                             sync.Mutex
 	resolve, connect, handshake, process, transfer time.Duration
-	dialed, shaken, written, first                 time.Time
+	shaken, ready, written, first                  time.Time
 	redirects                                      int
 	state                                          *tls.ConnectionState
 	ip                                             netip.Addr
@@ -46,9 +46,16 @@ func (t *timing) trace() *httptrace.ClientTrace {
 		TLSHandshakeDone: func(tls.ConnectionState, error) {
 			t.set(func(now time.Time) { t.handshake += now.Sub(t.shaken) })
 		},
+		GotConn:      func(httptrace.GotConnInfo) { t.set(func(now time.Time) { t.ready, t.written = now, time.Time{} }) },
 		WroteRequest: func(httptrace.WroteRequestInfo) { t.set(func(now time.Time) { t.written = now }) },
 		GotFirstResponseByte: func() {
-			t.set(func(now time.Time) { t.first, t.process = now, t.process+now.Sub(t.written) })
+			t.set(func(now time.Time) {
+				sent := t.written
+				if sent.IsZero() { // the answer came before the transport could say that it wrote
+					sent = t.ready
+				}
+				t.first, t.process = now, t.process+now.Sub(sent)
+			})
 		},
 	}
 }
