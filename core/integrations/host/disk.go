@@ -185,10 +185,14 @@ func (c *collector) ask(ctx context.Context, w mount) (unix.Statfs_t, error) {
 	defer patience.Stop()
 	select {
 	case <-q.done:
-		delete(c.hung, w.point)
-		return q.answer, q.err
 	case <-patience.C:
 	case <-ctx.Done():
+	}
+	select {
+	case <-q.done: // also when it came just as patience ended: we may not have run for a while
+		delete(c.hung, w.point)
+		return q.answer, q.err
+	default:
 	}
 	return unix.Statfs_t{}, fmt.Errorf("%s does not answer since %s", strings.TrimSpace(w.device), q.since.Format(time.TimeOnly))
 }
