@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -45,6 +46,23 @@ func listen(t *testing.T, network, address string) (where string, peers chan uin
 		}
 	}()
 	return l.Addr().String(), peers
+}
+
+// listenInside listens in the network namespace of a target. No other goroutine
+// may come to run on the thread that is there.
+func listenInside(t *testing.T, target Target) string {
+	t.Helper()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	restore, err := target.enter()
+	if err != nil {
+		t.Fatal(err)
+	}
+	inside, _ := listen(t, "tcp", "127.0.0.1:0")
+	if err := restore(); err != nil {
+		t.Fatal(err)
+	}
+	return inside
 }
 
 func hello(t *testing.T, c net.Conn, err error) {
@@ -122,14 +140,7 @@ func TestDialInsideAnotherNetworkNamespace(t *testing.T) {
 		c.Close()
 		t.Error("the loopback of this machine was reached from inside")
 	}
-	restore, err := target.enter()
-	if err != nil {
-		t.Fatal(err)
-	}
-	inside, _ := listen(t, "tcp", "127.0.0.1:0")
-	if err := restore(); err != nil {
-		t.Fatal(err)
-	}
+	inside := listenInside(t, target)
 	for range 20 {
 		c, err := target.Dial(t.Context(), "tcp", inside)
 		hello(t, c, err)
@@ -145,14 +156,7 @@ func TestAnotherProcessWithTheNumberIsNotEntered(t *testing.T) {
 	needsRootHere(t)
 	pid := sleeper(t, "-n", "-m", "sh", "-c", "ip link set lo up; echo up; exec sleep 60")
 	meant := Target{key(t, pid)}
-	restore, err := meant.enter()
-	if err != nil {
-		t.Fatal(err)
-	}
-	inside, _ := listen(t, "tcp", "127.0.0.1:0")
-	if err := restore(); err != nil {
-		t.Fatal(err)
-	}
+	inside := listenInside(t, meant)
 	path := filepath.Join(t.TempDir(), "s")
 	listen(t, "unix", path)
 	for _, k := range []core.ProcKey{meant.Proc, key(t, int32(os.Getpid()))} {
@@ -220,8 +224,12 @@ func TestDialAsAnotherUser(t *testing.T) {
 	}
 	fds := open(t)
 	defer func() {
-		if now := open(t); now > fds+2 { // accepted ones may not be closed yet
-			t.Errorf("%d descriptors are open, %d were", now, fds)
+		end := time.Now().Add(30 * time.Second) // accepted ones may not be closed yet
+		for now := open(t); now > fds; now = open(t) {
+			if time.Now().After(end) {
+				t.Fatalf("%d descriptors are open, %d were", now, fds)
+			}
+			time.Sleep(10 * time.Millisecond)
 		}
 	}()
 	for range 20 {
@@ -271,7 +279,7 @@ func TestDialErrorsSayWhere(t *testing.T) {
 		c.Close()
 		t.Error("a process that is not there was entered")
 	}
-	if time.Since(began) > time.Second {
-		t.Error("it took long")
+	if took := time.Since(began); took > 20*time.Second {
+		t.Errorf("it took %v", took)
 	}
 }
