@@ -4,9 +4,31 @@ import (
 	"context"
 	"errors"
 	"net"
+	"sync"
 	"testing"
-	"time"
 )
+
+// expiring is a context whose time is over when expire is called, and not before.
+func expiring(t *testing.T) (ctx context.Context, expire func()) {
+	c := timed{t.Context(), make(chan struct{})}
+	return c, sync.OnceFunc(func() { close(c.over) })
+}
+
+type timed struct {
+	context.Context
+	over chan struct{}
+}
+
+func (c timed) Done() <-chan struct{} { return c.over }
+
+func (c timed) Err() error {
+	select {
+	case <-c.over:
+		return context.DeadlineExceeded
+	default:
+		return nil
+	}
+}
 
 type wire struct{ closed chan struct{} }
 
@@ -73,9 +95,8 @@ func TestLineReplacesWhatBrokeMeanwhile(t *testing.T) {
 func TestLineEndsWithItsContext(t *testing.T) {
 	var made []*wire
 	l := line(&made)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer cancel()
-	err := l.Use(ctx, func(w *wire) error { <-w.closed; return net.ErrClosed })
+	ctx, expire := expiring(t)
+	err := l.Use(ctx, func(w *wire) error { expire(); <-w.closed; return net.ErrClosed })
 	if !errors.Is(err, context.DeadlineExceeded) || len(made) != 1 {
 		t.Errorf("%v, %d made", err, len(made))
 	}
@@ -84,8 +105,11 @@ func TestLineEndsWithItsContext(t *testing.T) {
 func TestLineClosedWhileUsed(t *testing.T) {
 	var made []*wire
 	l := line(&made)
-	go func() { time.Sleep(10 * time.Millisecond); l.Close(); l.Close() }()
-	err := l.Use(t.Context(), func(w *wire) error { <-w.closed; return net.ErrClosed })
+	err := l.Use(t.Context(), func(w *wire) error {
+		go func() { l.Close(); l.Close() }()
+		<-w.closed
+		return net.ErrClosed
+	})
 	if !errors.Is(err, net.ErrClosed) {
 		t.Error(err)
 	}

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 )
 
 func plainEnv() Env {
@@ -42,6 +41,7 @@ func TestWebKeepsOneConnection(t *testing.T) {
 }
 
 func TestWebSaysWhatAnAnswerMeans(t *testing.T) {
+	asked := make(chan struct{}, 2)
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/login":
@@ -53,7 +53,8 @@ func TestWebSaysWhatAnAnswerMeans(t *testing.T) {
 		case "/large":
 			fmt.Fprint(w, strings.Repeat("x", 1<<20))
 		case "/slow":
-			time.Sleep(300 * time.Millisecond)
+			asked <- struct{}{}
+			<-r.Context().Done()
 		default:
 			w.WriteHeader(http.StatusNotFound)
 		}
@@ -73,12 +74,12 @@ func TestWebSaysWhatAnAnswerMeans(t *testing.T) {
 	if a, err := w.Get(t.Context(), "/none", nil, 1000, nil); err == nil || a.Status != http.StatusNotFound {
 		t.Errorf("not found: %d, %v", a.Status, err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer cancel()
+	ctx, expire := expiring(t)
+	go func() { <-asked; expire() }()
 	if _, err := w.Get(ctx, "/slow", nil, 1000, nil); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("slow: %v", err)
 	}
-	go func() { time.Sleep(20 * time.Millisecond); w.Close() }()
+	go func() { <-asked; w.Close() }()
 	if _, err := w.Get(t.Context(), "/slow", nil, 1000, nil); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("closed meanwhile: %v", err)
 	}
