@@ -48,6 +48,16 @@ func another(t *testing.T) int32 {
 	return int32(cmd.Process.Pid)
 }
 
+// probedBefore is what was probed before a server that is found now is asked: what
+// was told earlier and is to be left alone was looked at by then.
+func (w *world) probedBefore(f *fake) (before []string) {
+	w.t.Helper()
+	const later = "127.0.0.1:9999"
+	w.m.ProcessUp(proc(another(w.t), "faked", "tcp "+later))
+	w.untilRuns("integration/fake/" + later)
+	return slices.DeleteFunc(f.seen().probed, func(s string) bool { return s == later })
+}
+
 // own is a pid whose namespaces are ours: candidates for it are tried from here.
 func own() int32 { return int32(os.Getppid()) }
 
@@ -56,17 +66,13 @@ const idFound = "integration/fake/127.0.0.1:7000"
 func TestAnExecutableThatAnswersIsSwitchedOn(t *testing.T) {
 	f := &fake{}
 	w := newWorld(t, nil, f.kind("fake", nil))
-	began := time.Now()
 	w.m.ProcessUp(proc(own(), "faked", "tcp 0.0.0.0:7000"))
 	r := w.untilRuns(idFound)
-	if took := time.Since(began); took > 2*time.Second {
-		t.Errorf("it took %v", took)
-	}
 	if r.Origin != "found" || r.Why != "executable faked; it answers" || len(r.Procs) != 1 || r.Service != "faked" {
 		t.Errorf("%+v", r)
 	}
-	if !slices.Equal(f.probed, []string{"127.0.0.1:7000"}) {
-		t.Errorf("probed %v", f.probed)
+	if probed := f.seen().probed; !slices.Equal(probed, []string{"127.0.0.1:7000"}) {
+		t.Errorf("probed %v", probed)
 	}
 	if !w.said("found Fake at 127.0.0.1:7000: executable faked") {
 		t.Error("nobody was told")
@@ -77,9 +83,8 @@ func TestAPortAloneIsNoEvidence(t *testing.T) {
 	f := &fake{}
 	w := newWorld(t, nil, f.kind("fake", nil))
 	w.m.ProcessUp(proc(own(), "python3", "tcp 127.0.0.1:7"))
-	time.Sleep(50 * time.Millisecond)
-	if len(f.probed) != 0 || len(w.rows) != 0 {
-		t.Errorf("it was probed %v, listed %v", f.probed, w.rows)
+	if probed := w.probedBefore(f); len(probed) != 0 || w.row("integration/fake/127.0.0.1:7").ID != "" {
+		t.Errorf("it was probed %v", probed)
 	}
 }
 
@@ -102,9 +107,8 @@ func TestWhatIsNotObservedIsNotFound(t *testing.T) {
 	p.Skip = "excluded by rule name=faked"
 	w.m.ProcessUp(p)
 	w.m.ProcessUp(proc(int32(os.Getpid()), "faked", "tcp 127.0.0.1:7001"))
-	time.Sleep(50 * time.Millisecond)
-	if len(f.probed) != 0 {
-		t.Errorf("probed %v", f.probed)
+	if probed := w.probedBefore(f); len(probed) != 0 {
+		t.Errorf("probed %v", probed)
 	}
 }
 
@@ -128,10 +132,10 @@ func TestCandidatesAreTriedInOrderUntilOneAnswers(t *testing.T) {
 func TestWorkersOfOneMasterAreOneServer(t *testing.T) {
 	f := &fake{}
 	w := newWorld(t, nil, f.kind("fake", nil))
-	for _, pid := range []int32{own(), own() + 1, own() + 2} {
+	for _, pid := range []int32{own(), another(t), another(t)} {
 		w.m.ProcessUp(proc(pid, "faked", "tcp 127.0.0.1:7000"))
 	}
-	w.m.ProcessUp(proc(own()+3, "faked", "tcp 127.0.0.1:7001"))
+	w.m.ProcessUp(proc(another(t), "faked", "tcp 127.0.0.1:7001"))
 	w.untilRuns(idFound)
 	w.until("two servers with all processes", func() bool { return len(w.row(idFound).Procs) == 3 && len(w.m.Specs()) == 2 })
 }
@@ -146,7 +150,7 @@ func TestACredentialIsSuggestedAndNeverGuessed(t *testing.T) {
 	if r.Needs != core.NeedsLogin || !r.Login || !r.Ambient || !strings.Contains(r.Why, "wants a login") || !strings.Contains(r.Message, "grants") {
 		t.Errorf("%+v", r)
 	}
-	if f.asked != 0 {
+	if f.seen().asked != 0 {
 		t.Error("it was asked without a login")
 	}
 	w.m.Submit(core.Intent{Op: core.IntentIntegrationLogin, Unit: idFound, Login: &core.Login{User: "me", Password: "hunter22"}})
@@ -223,10 +227,10 @@ func TestDisableHoldsUntilEnabled(t *testing.T) {
 
 func TestRulesOfTheConfigurationHold(t *testing.T) {
 	f := &fake{}
-	w := newWorld(t, func(c *Config) { c.Limits.Grace = time.Hour }, f.kind("fake", nil))
+	w := newWorld(t, nil, f.kind("fake", nil))
 	w.m.Apply(Settings{Deny: []string{"fake/127.0.0.1:7*"}})
 	w.m.ProcessUp(proc(own(), "faked", "tcp 127.0.0.1:7000"))
-	w.m.ProcessUp(proc(own()+1, "faked", "tcp 127.0.0.1:8000"))
+	w.m.ProcessUp(proc(another(t), "faked", "tcp 127.0.0.1:8000"))
 	w.untilState(idFound, core.IntegrationDenied)
 	w.untilRuns("integration/fake/127.0.0.1:8000")
 	w.set(Settings{Deny: []string{"fake"}})
@@ -248,11 +252,9 @@ func TestWhatIsConfiguredIsNotFoundASecondTime(t *testing.T) {
 	w.use(section("fake", fakeSettings{Address: "127.0.0.1:7000", Value: 3}))
 	w.untilRuns(idFound)
 	w.m.ProcessUp(proc(own(), "faked", "unix /run/fake.sock", "tcp 127.0.0.1:7000"))
-	r := w.untilRow(idFound, func(r core.IntegrationRow) bool { return len(r.Procs) == 1 })
-	_ = r
-	time.Sleep(30 * time.Millisecond)
-	if len(f.probed) != 0 || len(w.m.Specs()) != 1 {
-		t.Errorf("probed %v, %d units", f.probed, len(w.m.Specs()))
+	w.untilRow(idFound, func(r core.IntegrationRow) bool { return len(r.Procs) == 1 })
+	if probed := w.probedBefore(f); len(probed) != 0 || len(w.m.Specs()) != 2 {
+		t.Errorf("probed %v, %d units", probed, len(w.m.Specs()))
 	}
 	off := section("fake", fakeSettings{Address: "127.0.0.1:7000"})
 	no := false
@@ -271,14 +273,13 @@ func TestProbesKeepTheirDistance(t *testing.T) {
 		w.m.ProcessDown(p.ProcKey, core.Exit{}, time.Now())
 	}
 	w.m.ProcessUp(proc(own(), "faked", "tcp 127.0.0.1:7000"))
-	w.until("three probes", func() (ok bool) { f.locked(func() { ok = len(f.probed) >= 3 }); return })
+	w.until("three probes", func() bool { return len(f.seen().probed) >= 3 })
 	if took := time.Since(began); took < 150*time.Millisecond {
 		t.Errorf("three probes within %v", took)
 	}
-	r := w.row(idFound)
-	if r.State != core.IntegrationFound || r.Needs != core.NeedsTime || !strings.Contains(r.Message, "refused") {
-		t.Errorf("%+v", r)
-	}
+	w.untilRow(idFound, func(r core.IntegrationRow) bool {
+		return r.State == core.IntegrationFound && r.Needs == core.NeedsTime && strings.Contains(r.Message, "refused")
+	})
 }
 
 func TestWhatIsSomethingElseIsNotAskedAgain(t *testing.T) {
@@ -295,44 +296,55 @@ func TestWhatIsSomethingElseIsNotAskedAgain(t *testing.T) {
 }
 
 func TestAServerThatGoesAndComesBack(t *testing.T) {
-	f := &fake{}
-	w := newWorld(t, func(c *Config) { c.Limits.Forget = 400 * time.Millisecond }, f.kind("fake", nil))
-	p := proc(own(), "faked", "tcp 127.0.0.1:7000")
-	w.m.ProcessUp(p)
-	w.untilRuns(idFound)
-	for _, away := range []time.Duration{5 * time.Millisecond, 150 * time.Millisecond} { // within the grace, and after it
+	for _, grace := range []time.Duration{time.Hour, 5 * time.Millisecond} { // it is back within it, and after it
+		f := &fake{}
+		w := newWorld(t, func(c *Config) { c.Limits.Grace = grace }, f.kind("fake", nil))
+		p := proc(own(), "faked", "tcp 127.0.0.1:7000")
+		w.m.ProcessUp(p)
+		w.untilRuns(idFound)
 		f.locked(func() { f.probed = nil })
 		w.m.ProcessDown(p.ProcKey, core.Exit{}, time.Now())
 		w.untilRow(idFound, func(r core.IntegrationRow) bool { return strings.Contains(r.Message, "its server ended") })
-		time.Sleep(away)
-		if asked := w.unit(idFound).ID != ""; asked != (away < 50*time.Millisecond) {
-			t.Errorf("gone for %v, it is asked: %v", away, asked)
+		if grace == time.Hour {
+			time.Sleep(10 * time.Millisecond)
+			if w.unit(idFound).ID == "" {
+				t.Error("within the grace, it is not asked any more")
+			}
+		} else {
+			w.until("it is not asked after the grace", func() bool { return w.unit(idFound).ID == "" })
 		}
 		p = proc(another(t), "faked", "tcp 127.0.0.1:7000")
 		w.m.ProcessUp(p)
 		w.untilRow(idFound, func(r core.IntegrationRow) bool {
 			return r.State == core.IntegrationRunning && len(r.Procs) == 1 && r.Procs[0] == p.ProcKey && r.Runs > 0
 		})
-		f.locked(func() {
-			if len(f.probed) != 0 {
-				t.Error("a server that answered before was probed again")
-			}
-		})
+		if len(f.seen().probed) != 0 {
+			t.Error("a server that answered before was probed again")
+		}
 	}
+}
+
+func TestAServerThatStaysAwayIsForgotten(t *testing.T) {
+	f := &fake{}
+	w := newWorld(t, func(c *Config) { c.Limits.Grace, c.Limits.Forget = 5*time.Millisecond, 50*time.Millisecond }, f.kind("fake", nil))
+	p := proc(own(), "faked", "tcp 127.0.0.1:7000")
+	w.m.ProcessUp(p)
+	w.untilRuns(idFound)
 	w.m.ProcessDown(p.ProcKey, core.Exit{}, time.Now())
 	w.until("it is forgotten", func() bool { return w.row(idFound).ID == "" && w.unit(idFound).ID == "" })
 }
 
 func TestPinnedStaysWhileItsServerIsGone(t *testing.T) {
 	f := &fake{}
-	w := newWorld(t, nil, f.kind("fake", nil))
+	w := newWorld(t, func(c *Config) { c.Limits.Grace, c.Limits.Forget = 5*time.Millisecond, 50*time.Millisecond }, f.kind("fake", nil))
 	p := proc(own(), "faked", "tcp 127.0.0.1:7000")
 	w.m.ProcessUp(p)
 	w.untilRuns(idFound)
 	w.m.Submit(core.Intent{Op: core.IntentIntegrationPin, Unit: idFound})
 	w.untilRow(idFound, func(r core.IntegrationRow) bool { return r.Pinned })
 	w.m.ProcessDown(p.ProcKey, core.Exit{}, time.Now())
-	time.Sleep(250 * time.Millisecond)
+	w.untilRow(idFound, func(r core.IntegrationRow) bool { return strings.Contains(r.Message, "its server ended") })
+	time.Sleep(150 * time.Millisecond)
 	if w.unit(idFound).ID == "" {
 		t.Error("it was forgotten")
 	}
@@ -351,9 +363,8 @@ func TestWhatIsFoundNeverNamesASecret(t *testing.T) {
 	p := proc(own(), "faked", "tcp 127.0.0.1:7000")
 	p.Cmdline = "file:/etc/shadow"
 	w.m.ProcessUp(p)
-	time.Sleep(50 * time.Millisecond)
-	if len(f.probed) != 0 || f.opened != 0 {
-		t.Error("a reference of a process was used")
+	if probed := w.probedBefore(f); len(probed) != 0 || w.unit(idFound).ID != "" {
+		t.Errorf("a reference of a process was used, probed %v", probed)
 	}
 }
 

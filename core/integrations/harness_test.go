@@ -19,21 +19,25 @@ import (
 
 // fake is a kind of integration that does what a test wants, and counts.
 type fake struct {
-	mu       sync.Mutex
-	opened   int
-	closed   int
-	asked    int
-	updated  int
-	probed   []string // addresses, in order
-	live     int      // collectors that collected and are not closed
-	maxLive  int
-	last     fakeSettings // of the newest collection
-	shared   kit.Shared
-	collect  func(context.Context, fakeSettings, *kit.Batch) error
-	update   func(fakeSettings) error
-	probe    func(context.Context, fakeSettings) (string, error)
-	open     func(fakeSettings) error
-	panicked bool
+	mu sync.Mutex
+	counts
+	shared  kit.Shared
+	collect func(context.Context, fakeSettings, *kit.Batch) error
+	update  func(fakeSettings) error
+	probe   func(context.Context, fakeSettings) (string, error)
+	open    func(fakeSettings) error
+}
+
+// counts is what happened so far.
+type counts struct {
+	opened  int
+	closed  int
+	asked   int
+	updated int
+	probed  []string // addresses, in order
+	live    int      // collectors that collected and are not closed
+	maxLive int
+	last    fakeSettings // of the newest collection
 }
 
 type fakeSettings struct {
@@ -167,6 +171,15 @@ func (f *fake) locked(read func()) {
 	read()
 }
 
+// seen is what happened so far: units go on asking while a test looks.
+func (f *fake) seen() counts {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	c := f.counts
+	c.probed = slices.Clone(c.probed)
+	return c
+}
+
 // world is a manager with a supervisor, as package main wires them.
 type world struct {
 	t      *testing.T
@@ -175,23 +188,32 @@ type world struct {
 	apply  sync.Mutex
 	mu     sync.Mutex
 	rows   map[string]core.IntegrationRow
+	told   map[string][]core.IntegrationRow // all there were
 	units  map[string]core.UnitRow
 	events []core.Event
 	stop   func()
 }
 
-// quick is patience that fits a test.
+// quick is patience that fits a test. What ends something is long, for a machine
+// that is busy: a test of such an end makes it short.
 func quick() Limits {
-	return Limits{Settle: time.Millisecond, Probe: 100 * time.Millisecond, Again: 40 * time.Millisecond,
-		AgainMax: 200 * time.Millisecond, Grace: 50 * time.Millisecond, Forget: 150 * time.Millisecond}
+	return Limits{Settle: time.Millisecond, Probe: patience, Again: 40 * time.Millisecond,
+		AgainMax: 200 * time.Millisecond, Grace: time.Hour, Forget: time.Hour}
 }
+
+// patience is with what happens soon on a machine that is not busy.
+const patience = 30 * time.Second
 
 func newWorld(t *testing.T, change func(*Config), kinds ...kit.Kind) *world {
 	t.Helper()
-	w := &world{t: t, rows: map[string]core.IntegrationRow{}, units: map[string]core.UnitRow{}}
+	w := &world{t: t, rows: map[string]core.IntegrationRow{}, told: map[string][]core.IntegrationRow{}, units: map[string]core.UnitRow{}}
 	cfg := Config{
 		Kinds: kinds, Shared: kit.Shared{Instance: "box"}, Limits: quick(),
-		Report:  func(r core.IntegrationRow) { w.mu.Lock(); w.rows[r.ID] = r; w.mu.Unlock() },
+		Report: func(r core.IntegrationRow) {
+			w.mu.Lock()
+			w.rows[r.ID], w.told[r.ID] = r, append(w.told[r.ID], r)
+			w.mu.Unlock()
+		},
 		Gone:    func(id string) { w.mu.Lock(); delete(w.rows, id); w.mu.Unlock() },
 		Event:   func(e core.Event) { w.mu.Lock(); w.events = append(w.events, e); w.mu.Unlock() },
 		Changed: func() { w.hand() },
@@ -203,7 +225,7 @@ func newWorld(t *testing.T, change func(*Config), kinds ...kit.Kind) *world {
 	w.m = New(cfg)
 	w.sup = supervisor.New(supervisor.Config{
 		Reporter: w, Jitter: func() float64 { return 0 },
-		Limits: supervisor.Limits{BackoffMin: 20 * time.Millisecond, BackoffMax: 100 * time.Millisecond, Detach: 400 * time.Millisecond, Grace: 100 * time.Millisecond},
+		Limits: supervisor.Limits{BackoffMin: 20 * time.Millisecond, BackoffMax: 100 * time.Millisecond, Detach: patience, Grace: patience, Shutdown: patience},
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -265,7 +287,7 @@ func (w *world) unit(id string) core.UnitRow {
 // until waits for something to be so.
 func (w *world) until(what string, so func() bool) {
 	w.t.Helper()
-	for end := time.Now().Add(5 * time.Second); !so(); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(patience); !so(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
@@ -274,16 +296,32 @@ func (w *world) until(what string, so func() bool) {
 	}
 }
 
-func (w *world) untilRow(id string, so func(core.IntegrationRow) bool) core.IntegrationRow {
+// untilRow waits for a row to be so, and returns it as it was then.
+func (w *world) untilRow(id string, so func(core.IntegrationRow) bool) (r core.IntegrationRow) {
 	w.t.Helper()
-	w.until("row "+id, func() bool { return so(w.row(id)) })
-	return w.row(id)
+	w.until("row "+id, func() bool { r = w.row(id); return so(r) })
+	return r
 }
 
 func (w *world) untilState(id string, state core.IntegrationState) core.IntegrationRow {
 	w.t.Helper()
-	w.until(id+" is "+string(state), func() bool { return w.row(id).State == state })
-	return w.row(id)
+	return w.untilRow(id, func(r core.IntegrationRow) bool { return r.State == state })
+}
+
+// untilTold is untilRow for a row that may be another one by now: the first that
+// was so.
+func (w *world) untilTold(id string, so func(core.IntegrationRow) bool) (r core.IntegrationRow) {
+	w.t.Helper()
+	w.until("a row "+id, func() bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		i := slices.IndexFunc(w.told[id], so)
+		if i >= 0 {
+			r = w.told[id][i]
+		}
+		return i >= 0
+	})
+	return r
 }
 
 func (w *world) untilRuns(id string) core.IntegrationRow {

@@ -30,8 +30,8 @@ func TestG25_WhatFailsIsTriedAgainLaterAndSaysWhen(t *testing.T) {
 	if r.Message != "" || r.Failures == 0 {
 		t.Errorf("after it came back: %+v", r)
 	}
-	if f.maxLive != 1 {
-		t.Errorf("%d connections at a time", f.maxLive)
+	if n := f.seen().maxLive; n != 1 {
+		t.Errorf("%d connections at a time", n)
 	}
 }
 
@@ -43,23 +43,33 @@ func TestG26_ThreeFailuresInARowEndARunAndOneDoesNot(t *testing.T) {
 	w.m.mu.Lock()
 	u := w.m.jobs[idA].running()
 	w.m.mu.Unlock()
+	failed := 0 // before it was closed for it
 	f.locked(func() {
-		f.collect = func(context.Context, fakeSettings, *kit.Batch) error { return errors.New("reset") }
+		closed := f.closed
+		f.collect = func(context.Context, fakeSettings, *kit.Batch) error {
+			f.locked(func() {
+				if f.closed == closed {
+					failed++
+				}
+			})
+			return errors.New("reset")
+		}
 	})
-	for n := 1; n <= 3; n++ {
-		u.soon()
-		w.untilRow(idA, func(r core.IntegrationRow) bool { return r.Failures >= uint64(n) })
-		if n < 3 {
-			time.Sleep(5 * time.Millisecond)
-			if w.unit(idA).Phase != core.PhaseRunning {
-				t.Fatalf("after %d failures it is %s", n, w.unit(idA).Phase)
-			}
-			if r := w.row(idA); r.Families != nil || r.Figures != nil {
-				t.Error("figures that are not true any more are still shown")
-			}
+	w.until("the unit stopped", func() bool { u.soon(); return w.unit(idA).Failures >= 1 })
+	f.locked(func() {
+		if failed != failuresInARow {
+			t.Errorf("it ended after %d failures", failed)
+		}
+	})
+	for n := uint64(1); n < failuresInARow; n++ {
+		r := w.untilTold(idA, func(r core.IntegrationRow) bool { return r.Failures == n })
+		if r.Health != core.HealthRecovering {
+			t.Errorf("after %d failures it is %s", n, r.Health)
+		}
+		if r.Families != nil || r.Figures != nil {
+			t.Error("figures that are not true any more are still shown")
 		}
 	}
-	w.until("the unit stopped", func() bool { return w.unit(idA).Failures >= 1 })
 }
 
 func TestG27_APanicIsThatOfOneUnit(t *testing.T) {
@@ -95,8 +105,8 @@ func TestG28_AContextThatEndsIsNoFailure(t *testing.T) {
 		return nil
 	}}
 	w := newWorld(t, nil, f.kind("fake", nil))
-	w.use(section("fake", fakeSettings{Address: "a", Value: 1}))
-	w.until("it is asked", func() (ok bool) { f.locked(func() { ok = f.asked > 0 }); return })
+	w.use(section("fake", fakeSettings{Address: "a", Value: 1}).with(Common{Timeout: time.Minute, Interval: time.Hour}))
+	w.until("it is asked", func() bool { return f.seen().asked > 0 })
 	w.use()
 	w.until("it is gone", func() bool { return w.unit(idA).ID == "" })
 	w.mu.Lock()
@@ -131,15 +141,18 @@ func TestG30_WhatDoesNotStopIsLeftBehind(t *testing.T) {
 // A collector that had to be closed is not asked again: a new one is.
 func TestG30_WhatWasCutOffIsMadeAnew(t *testing.T) {
 	var rounds atomic.Int32
-	f := &fake{collect: func(_ context.Context, _ fakeSettings, b *kit.Batch) error {
-		if rounds.Add(1) == 2 {
-			time.Sleep(closing + 300*time.Millisecond) // deaf to its deadline, but not for ever
+	f := &fake{}
+	f.collect = func(_ context.Context, _ fakeSettings, b *kit.Batch) error {
+		if rounds.Add(1) == 2 { // deaf to its deadline, but not for ever
+			for end := time.Now().Add(patience); f.seen().closed < 2 && time.Now().Before(end); {
+				time.Sleep(time.Millisecond)
+			}
 		}
 		return nil
-	}}
+	}
 	w := newWorld(t, nil, f.kind("fake", nil))
 	w.use(section("fake", fakeSettings{Address: "a"}).with(Common{Timeout: 20 * time.Millisecond, Interval: time.Second}))
-	w.until("it was asked again", func() bool { return rounds.Load() == 3 })
+	w.until("it was asked again", func() bool { return rounds.Load() >= 3 })
 	f.locked(func() {
 		if f.closed != 2 { // that of the look at the settings, and the one that was cut off
 			t.Errorf("%d collectors were closed before the third round, want 2", f.closed)
@@ -179,7 +192,7 @@ func TestG37_RunningMeansThatItWasUseful(t *testing.T) {
 	}}
 	w := newWorld(t, nil, f.kind("fake", nil))
 	w.use(section("fake", fakeSettings{Address: "a"}))
-	w.until("it is asked", func() (ok bool) { f.locked(func() { ok = f.asked > 0 }); return })
+	w.until("it is asked", func() bool { return f.seen().asked > 0 })
 	if p := w.unit(idA).Phase; p == core.PhaseRunning {
 		t.Error("it is running before it told anything")
 	}
@@ -193,12 +206,8 @@ func TestG37_RunningMeansThatItWasUseful(t *testing.T) {
 func TestG57_TheFirstCollectionIsAtOnce(t *testing.T) {
 	f := &fake{}
 	w := newWorld(t, nil, f.kind("fake", nil))
-	began := time.Now()
 	w.use(section("fake", fakeSettings{Address: "a"}).with(Common{Interval: time.Hour}))
 	w.untilRuns(idA)
-	if took := time.Since(began); took > time.Second {
-		t.Errorf("it took %v", took)
-	}
 }
 
 func TestG61_FailuresAreCountedByIntegration(t *testing.T) {
@@ -254,7 +263,7 @@ func TestFiguresFollowFromFamilies(t *testing.T) {
 	f := &fake{}
 	w := newWorld(t, nil, f.kind("fake", nil))
 	w.use(section("fake", fakeSettings{Address: "a", Value: 5}))
-	r := w.untilRuns(idA)
+	r := w.untilTold(idA, func(r core.IntegrationRow) bool { return r.Runs == 1 })
 	if len(r.Figures) != 2 || r.Figures[0].V != 5 || !math.IsNaN(r.Figures[1].V) {
 		t.Fatalf("%+v", r.Figures)
 	}
@@ -262,7 +271,7 @@ func TestFiguresFollowFromFamilies(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	w.m.Submit(core.Intent{Op: core.IntentIntegrationRun, Unit: idA})
-	r = w.untilRow(idA, func(r core.IntegrationRow) bool { return r.Runs == 2 })
+	r = w.untilTold(idA, func(r core.IntegrationRow) bool { return r.Runs == 2 })
 	if rate := r.Figures[1].V; !(rate > 0) || len(r.Figures[0].Trend.Points) != 2 {
 		t.Errorf("rate %v, trend %+v", rate, r.Figures[0].Trend)
 	}
@@ -314,8 +323,8 @@ func TestG29_TheEndOfAContextIsHiddenWhateverItIsCalled(t *testing.T) {
 		return errors.New("driver: bad connection: operation was canceled")
 	}}
 	w := newWorld(t, nil, f.kind("fake", nil))
-	w.use(section("fake", fakeSettings{Address: "a"}))
-	w.until("it is asked", func() (ok bool) { f.locked(func() { ok = f.asked > 0 }); return })
+	w.use(section("fake", fakeSettings{Address: "a"}).with(Common{Timeout: time.Minute, Interval: time.Hour}))
+	w.until("it is asked", func() bool { return f.seen().asked > 0 })
 	w.use()
 	w.until("it is gone", func() bool { return w.unit(idA).ID == "" })
 	if w.said("bad connection") {

@@ -33,7 +33,7 @@ func TestAServerInAnotherNetworkNamespaceIsAskedThere(t *testing.T) {
 	}
 	kinds := Kinds()
 	kinds = slices.DeleteFunc(kinds, func(k kit.Kind) bool { return k.Name != "redis" })
-	w := newWorld(t, func(c *Config) { c.Limits = Limits{} }, kinds...)
+	w := newWorld(t, func(c *Config) { c.Limits = Limits{Probe: patience} }, kinds...)
 	p := proc(int32(s.PID()), "redis-server", "tcp 127.0.0.1:7")
 	p.NetNS = i.Sys().(*syscall.Stat_t).Ino
 	w.m.ProcessUp(p)

@@ -10,6 +10,7 @@ import (
 	"vitals/core/integrations/blackbox"
 	"vitals/core/integrations/kit"
 	"vitals/core/integrations/prometheus"
+	"vitals/core/integrations/servertest"
 )
 
 // sectionWith is a section whose settings fill fills in.
@@ -20,12 +21,7 @@ func sectionWith[S any](kind string, fill func(*S)) Section {
 // refusing is an address that nobody listens at.
 func refusing(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.Close()
-	return l.Addr().String()
+	return servertest.Loopback(servertest.Port(t))
 }
 
 // A target that does not answer is figures, and no health.

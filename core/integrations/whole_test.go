@@ -31,7 +31,7 @@ func TestG31_ApplyNeverWaitsForARunner(t *testing.T) {
 		if change(r, "integration/fake/c:7") != Added || len(m.Specs()) != 1 {
 			t.Errorf("%+v %+v", r, m.Specs())
 		}
-	case <-time.After(2 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("Apply hangs")
 	}
 }
@@ -63,7 +63,7 @@ func TestG62_NothingOfASecretIsTold(t *testing.T) {
 	w.use(section("fake", fakeSettings{Address: "a", Login: kit.Login{Password: kit.Plain("hunter22")}}))
 	w.untilState(idA, core.IntegrationFailed)
 	w.until("the back-off is told", func() bool { return w.unit(idA).Phase == core.PhaseBackoff })
-	if all := fmt.Sprintf("%+v %+v %+v", w.row(idA), w.unit(idA), w.events); strings.Contains(all, "hunter22") || strings.Contains(all, "\x1b") {
+	if all := w.everything(); strings.Contains(all, "hunter22") || strings.Contains(all, "\x1b") {
 		t.Errorf("the secret or an escape is in %s", all)
 	}
 }
@@ -172,7 +172,7 @@ func TestG59_WithoutIntegrationsNothingRuns(t *testing.T) {
 	w.untilRuns(idA)
 	w.use()
 	w.until("all is closed", func() (ok bool) { f.locked(func() { ok = f.live == 0 && f.opened == f.closed }); return })
-	asked := f.asked
+	asked := f.seen().asked
 	time.Sleep(30 * time.Millisecond)
 	f.locked(func() {
 		if f.asked != asked {
