@@ -93,7 +93,6 @@ type InstrState struct {
 	Phase  Phase  // the unit's phase when On, PhaseOff otherwise
 	Reason string // which rule decided, or why it does not work
 	Since  time.Time
-	Cost   float64 // share of one core, NaN when unknown
 }
 
 // RED is rate, errors and duration over the recent past, of a process, a

@@ -93,6 +93,9 @@ type Program struct {
 	Measured time.Duration
 	Misses   uint64 // runs skipped by the kernel's recursion guard: counted as lost
 	MapBytes uint64
+	// Ratio is the share of one core in the seconds measured last, NaN before; the
+	// snapshot has it.
+	Ratio float64
 }
 
 // Phase is where a unit stands in its life.

@@ -105,7 +105,7 @@ func sampleSeq(seq uint64) *core.Snapshot {
 func instr(state string, at time.Time) []core.InstrState {
 	var out []core.InstrState
 	for _, kind := range []string{"requests", "network", "lifecycle"} {
-		in := core.InstrState{Kind: kind, On: true, Phase: core.PhaseRunning, Reason: "on by default", Since: at.Add(-6 * time.Minute), Cost: 0.0006}
+		in := core.InstrState{Kind: kind, On: true, Phase: core.PhaseRunning, Reason: "on by default", Since: at.Add(-6 * time.Minute)}
 		switch state {
 		case "off":
 			if kind == "lifecycle" {
@@ -234,7 +234,8 @@ func finishSample(s *core.Snapshot, rng *rand.Rand) {
 	for i, g := range []string{"sock_send_length", "sock_recv_length", "inet_sock_set_state", "sched_process_exec"} {
 		runs := uint64(41200 * (i*i + 1) * int(s.Seq))
 		s.Programs = append(s.Programs, core.Program{Unit: "instrumentation/requests", Name: g, Attached: "tp_btf/" + g, Runs: runs,
-			RunTime: time.Duration(runs) * 210, Measured: time.Duration(s.Seq) * time.Second, MapBytes: 1 << 20 * uint64(i+1)})
+			RunTime: time.Duration(runs) * 210, Measured: time.Duration(s.Seq) * time.Second, MapBytes: 1 << 20 * uint64(i+1),
+			Ratio: float64(runs*210) / float64(time.Duration(s.Seq)*time.Second)})
 	}
 	events := []core.Event{
 		{Kind: core.EventExec, Proc: core.ProcKey{PID: 2871, Birth: 287100}, Service: "checkout-api", Reason: "exec /srv/checkout/checkout, parent systemd(1)"},

@@ -1,8 +1,7 @@
 package budget
 
 import (
-	"maps"
-	"strings"
+	"math"
 	"time"
 
 	"vitals/core"
@@ -20,16 +19,12 @@ const (
 const requests, tls = "requests", "tls"
 
 // Meter turns what a snapshot says into looks. It is used by one goroutine.
-type Meter struct {
-	was   sample
-	ratio map[string]float64 // of each program, as it was measured last
-}
+type Meter struct{ was sample }
 
 // sample is what counts at one moment.
 type sample struct {
 	at       time.Time
 	user     time.Duration
-	programs map[string]core.Program
 	services map[string]asked
 }
 
@@ -39,14 +34,11 @@ type asked struct{ all, inside uint64 }
 // NewMeter begins with s, the newest snapshot now, and user, the CPU time that
 // this process has used until now.
 func NewMeter(s *core.Snapshot, now time.Time, user time.Duration) *Meter {
-	return &Meter{was: take(s, now, user), ratio: map[string]float64{}}
+	return &Meter{take(s, now, user)}
 }
 
 func take(s *core.Snapshot, now time.Time, user time.Duration) sample {
-	m := sample{at: now, user: user, programs: map[string]core.Program{}, services: map[string]asked{}}
-	for _, p := range s.Programs {
-		m.programs[p.Unit+" "+p.Name] = p
-	}
+	m := sample{at: now, user: user, services: map[string]asked{}}
 	for _, rows := range [][]*core.RequestRow{s.Requests, s.Retired} {
 		for _, r := range rows {
 			n := m.services[r.Service]
@@ -75,35 +67,15 @@ func (m *Meter) Look(s *core.Snapshot, now time.Time, user time.Duration, share 
 		return l
 	}
 	l.Total = float64(user-was.user) / float64(passed)
-	kernel := m.kernel(was)
-	l.Spends = m.was.spends(was, kernel, l.Total)
-	for _, r := range kernel {
-		l.Total += r
-	}
+	l.Spends = m.was.spends(was, s, l.Total)
+	l.Total += measured(s.Self.BPFRatio)
 	return l
-}
-
-// kernel is the share of one core of each kind: what its programs ran per second
-// in which the kernel measured them, which is not always.
-func (m *Meter) kernel(was sample) map[string]float64 {
-	of := map[string]float64{}
-	for key, p := range m.was.programs {
-		old := was.programs[key]
-		if p.Measured < old.Measured { // attached anew
-			old = core.Program{}
-		}
-		if measured := p.Measured - old.Measured; measured > 0 {
-			m.ratio[key] = float64(p.RunTime-old.RunTime) / float64(measured)
-		}
-		of[p.Unit[strings.LastIndexByte(p.Unit, '/')+1:]] += m.ratio[key]
-	}
-	maps.DeleteFunc(m.ratio, func(key string, _ float64) bool { _, there := m.was.programs[key]; return !there })
-	return of
 }
 
 // spends shares out by exchanges what the kinds cost in the kernel, and of user
 // space what the exchanges can have cost.
-func (now *sample) spends(was sample, kernel map[string]float64, user float64) (spends []Spend) {
+func (now *sample) spends(was sample, s *core.Snapshot, user float64) (spends []Spend) {
+	plain, secret := measured(s.Kernel(requests)), measured(s.Kernel(tls))
 	var sum asked
 	did := make(map[string]asked, len(now.services))
 	for service, n := range now.services {
@@ -117,13 +89,21 @@ func (now *sample) spends(was sample, kernel map[string]float64, user float64) (
 			continue
 		}
 		if d.all > 0 {
-			spends = append(spends, Spend{core.Shed{Kind: requests, Service: service}, (kernel[requests] + user) * float64(d.all) / float64(sum.all)})
+			spends = append(spends, Spend{core.Shed{Kind: requests, Service: service}, (plain + user) * float64(d.all) / float64(sum.all)})
 		}
 		if d.inside > 0 {
-			spends = append(spends, Spend{core.Shed{Kind: tls, Service: service}, kernel[tls] * float64(d.inside) / float64(sum.inside)})
+			spends = append(spends, Spend{core.Shed{Kind: tls, Service: service}, secret * float64(d.inside) / float64(sum.inside)})
 		}
 	}
 	return spends
+}
+
+// measured takes what the kernel does not measure for nothing.
+func measured(ratio float64) float64 {
+	if math.IsNaN(ratio) {
+		return 0
+	}
+	return ratio
 }
 
 // since is what came to b; rows move when a process ends, so it may be nothing.

@@ -62,7 +62,7 @@ func TestSelfCostLossAndCompleteness(t *testing.T) {
 	near(t, "bpf", s.Self.BPFRatio, .03, 1e-9)
 	near(t, "cpu", s.Self.CPURatio, .05, 1e-9)
 	near(t, "completeness", s.Self.Completeness, .93, 1e-9)
-	if s.Self.Lost["ring/requests"] != 7 || s.Self.Lost["hook/recursion"] != 4 || s.Self.LostTotal != 11 || s.Programs[0].Name != "a" {
+	if s.Self.Lost["ring/requests"] != 7 || s.Self.Lost["hook/recursion"] != 4 || s.Self.LostTotal != 11 || s.Programs[0].Name != "a" || s.Programs[0].Ratio != .01 {
 		t.Errorf("%+v", s.Self)
 	}
 	programs = []core.Program{{Unit: "u", Name: "a", RunTime: 40 * time.Millisecond, Measured: 2 * time.Second, Misses: 4}}

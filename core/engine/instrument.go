@@ -1,10 +1,6 @@
 package engine
 
-import (
-	"math"
-
-	"vitals/core"
-)
+import "vitals/core"
 
 // instrSummary says in short how a process is instrumented.
 type instrSummary struct{ on, attaching, failed bool }
@@ -61,7 +57,7 @@ func (s *state) selective() bool {
 }
 
 func (s *state) instrState(p *process, k core.KindRow) core.InstrState {
-	st := core.InstrState{Kind: k.Kind, Phase: core.PhaseOff, Since: s.now, Cost: math.NaN()}
+	st := core.InstrState{Kind: k.Kind, Phase: core.PhaseOff, Since: s.now}
 	d := s.toggles.Decide(k.Kind, p.info)
 	st.On, st.Reason = d.On, d.Reason
 	if !p.alive {

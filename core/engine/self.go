@@ -68,7 +68,8 @@ func (m *selfMeter) readPrograms(s *state) {
 	m.programs = list
 	m.bpfRatio = math.NaN()
 	current := make(map[programKey]bool, len(list))
-	for _, p := range list {
+	for i := range list {
+		p := &list[i]
 		key := programKey{p.Unit, p.Name}
 		current[key] = true
 		old := m.seen[key]
@@ -81,8 +82,10 @@ func (m *selfMeter) readPrograms(s *state) {
 		if missed := p.Misses - old.Misses; missed > 0 {
 			s.addLost("hook", "recursion", missed)
 		}
-		m.seen[key] = p
+		m.seen[key] = *p
+		p.Ratio = math.NaN()
 		if r, ok := m.bpf[key]; ok {
+			p.Ratio = r
 			m.bpfRatio = orZero(m.bpfRatio) + r
 		}
 	}

@@ -53,9 +53,9 @@ func sample() *core.Snapshot {
 		Self: core.Self{Version: "1.0", CPURatio: .01, BPFRatio: nan, RSSBytes: 20 << 20, Events: 77, Lost: map[string]uint64{"ring/requests": 3}, LostTotal: 3, Folded: 2, Completeness: .96, Privileged: true},
 		Processes: []*core.ProcessRow{
 			{Process: web, Alive: true, CPURatio: .2, Usage: usage, Server: served, Client: none, Values: []core.Value{{Desc: bytesDesc, Label: "receive", V: 100, Rate: 10}},
-				Instr: []core.InstrState{{Kind: "requests", On: true, Phase: core.PhaseRunning, Reason: "on by default", Since: at, Cost: nan}}},
+				Instr: []core.InstrState{{Kind: "requests", On: true, Phase: core.PhaseRunning, Reason: "on by default", Since: at}}},
 			{Process: job, Alive: true, CPURatio: nan, Usage: core.Usage{RSS: -1}, Server: none, Client: none,
-				Instr: []core.InstrState{{Kind: "requests", Phase: core.PhaseOff, Reason: "off for service job", Since: at, Cost: nan}}},
+				Instr: []core.InstrState{{Kind: "requests", Phase: core.PhaseOff, Reason: "off for service job", Since: at}}},
 		},
 		Services: []*core.ServiceRow{
 			{Name: "job", PIDs: []int32{9}, Health: core.HealthOK, CPURatio: nan, RSSBytes: -1, Server: none, Client: none, Usage: core.Usage{CPUUser: 1e9, RSS: -1}},
@@ -63,7 +63,7 @@ func sample() *core.Snapshot {
 				Usage: usage, Started: at.Add(-time.Hour), Values: []core.Value{{Desc: bytesDesc, Label: "receive", V: 100}, {Desc: bytesDesc, Label: "transmit", V: 200}, {Desc: rttDesc, V: .001}}},
 		},
 		Requests: []*core.RequestRow{
-			{Proc: web.ProcKey, Service: "web", Role: core.RoleServer, Protocol: "http", Method: "GET", Route: "/a/{id}", Status: 200, Count: 3, BytesIn: 10, BytesOut: 20, Duration: durations(5, 5.1, 9), FirstByte: durations(4, 4, 8), InFlight: -1},
+			{Proc: web.ProcKey, Service: "web", Role: core.RoleServer, Protocol: "http", Method: "GET", Route: "/a/{id}", Status: 200, Rate: 2, Count: 3, BytesIn: 10, BytesOut: 20, Duration: durations(5, 5.1, 9), FirstByte: durations(4, 4, 8), InFlight: -1},
 			{Proc: web.ProcKey, Service: "web", Role: core.RoleServer, Protocol: "http", Method: "GET", Route: "/a/{id}", Status: 503, Failed: true, Count: 1, Duration: durations(200)},
 			{Proc: web.ProcKey, Service: "web", Role: core.RoleServer, Protocol: "http", Method: "POST", Route: "/\"quoted\"\\", Status: 0, Error: "reset", Failed: true, Count: 1, Partial: 1},
 			{Proc: web.ProcKey, Service: "web", Role: core.RoleClient, Protocol: "http", Peer: "db.example:8080", Method: "GET", Route: "/", Status: 404, Failed: true, Count: 1, Duration: durations(1)},
@@ -74,7 +74,7 @@ func sample() *core.Snapshot {
 		},
 		Edges:    []*core.EdgeRow{{From: "outside", To: "web", Protocol: "http", Count: 6, Errors: 2, P99: .2}},
 		Units:    []*core.UnitRow{{ID: "instrumentation/requests", Class: core.ClassInstrumentation, Kind: "requests", Phase: core.PhaseRunning, Health: core.HealthOK, Since: at}},
-		Programs: []core.Program{{Unit: "instrumentation/requests", Name: "on_send", RunTime: 30 * time.Millisecond, Runs: 1000, Measured: 2 * time.Second, MapBytes: 4096}},
+		Programs: []core.Program{{Unit: "instrumentation/requests", Name: "on_send", RunTime: 30 * time.Millisecond, Runs: 1000, Measured: 2 * time.Second, MapBytes: 4096, Ratio: .015}},
 		Kinds:    []core.KindRow{{Kind: "requests", PerProcess: true}},
 		Events:   []core.Event{{Seq: 1, At: at, Kind: core.EventExit, Proc: job.ProcKey, Service: "job", Reason: "exit 137, killed by SIGKILL"}},
 		Gateway: &core.GatewayRow{Address: "127.0.0.1:9091", Store: "memory", Groups: 1, Series: 4, Bytes: 500, Pushes: 9, Refused: 1, LastError: "a is a counter", LastFailed: at,

@@ -276,7 +276,7 @@ func WriteJSON(w io.Writer, s *core.Snapshot) error {
 }
 
 func jsonOf(s *core.Snapshot) *jsonSnapshot {
-	h, m := s.Host, s.Self
+	h, m, costs := s.Host, s.Self, s.Costs()
 	return &jsonSnapshot{
 		Version: 1, Seq: s.Seq, At: moment(s.At), Window: number(s.Window.Seconds()),
 		Host: jsonHost{h.Name, h.Kernel, h.CPUs, h.MemoryBytes},
@@ -285,7 +285,7 @@ func jsonOf(s *core.Snapshot) *jsonSnapshot {
 			Lost: filled(m.Lost), Completeness: number(m.Completeness), Folded: m.Folded,
 			Privileged: m.Privileged, Notice: m.Notice, Others: list(m.Others), Coverage: jsonCoverageOf(&m.Coverage),
 		},
-		Processes: each(s.Processes, jsonProcessOf),
+		Processes: each(s.Processes, func(r *core.ProcessRow) jsonProcess { return jsonProcessOf(r, costs) }),
 		Services: each(s.Services, func(r *core.ServiceRow) jsonService {
 			return jsonService{r.Name, r.Group, list(r.PIDs), r.Health, r.Message, each(r.Exemplars, jsonExemplarOf), jsonCoverageOf(&r.Coverage)}
 		}),
@@ -312,7 +312,7 @@ func jsonOf(s *core.Snapshot) *jsonSnapshot {
 	}
 }
 
-func jsonProcessOf(r *core.ProcessRow) jsonProcess {
+func jsonProcessOf(r *core.ProcessRow, costs *core.Costs) jsonProcess {
 	return jsonProcess{
 		PID: r.PID, Birth: r.Birth, PPID: r.PPID, Comm: r.Comm, Exe: r.Exe, Cmdline: r.Cmdline, User: r.User,
 		Service: r.Service, Group: r.Group, Skip: r.Skip, Runtime: jsonRuntime{r.Runtime.Language, r.Runtime.Version, r.Runtime.SDK},
@@ -322,7 +322,7 @@ func jsonProcessOf(r *core.ProcessRow) jsonProcess {
 		InFlight: r.Server.InFlight + r.Client.InFlight,
 		Coverage: jsonCoverageOf(&r.Coverage),
 		Instr: each(r.Instr, func(i core.InstrState) jsonInstr {
-			return jsonInstr{i.Kind, i.Phase, i.Reason, moment(i.Since), number(i.Cost)}
+			return jsonInstr{i.Kind, i.Phase, i.Reason, moment(i.Since), number(costs.Of(i.Kind, r.ProcKey))}
 		}),
 		Metrics: each(r.Values, func(v core.Value) jsonMetric {
 			return jsonMetric{v.Desc.Name, v.Label, number(v.V), number(v.Rate)}

@@ -250,16 +250,13 @@ func drawUsers(c *page.Context, u *core.UnitRow, cell canvas.Area) {
 
 func (p *Page) drawProgram(g *core.Program, col int, cell canvas.Area) {
 	var b [24]byte
-	ns, share := math.NaN(), math.NaN()
+	ns := math.NaN()
 	if g.Runs > 0 && g.RunTime > 0 {
 		ns = float64(g.RunTime) / float64(g.Runs)
 	}
 	rate, ok := p.rates[g.Unit+"/"+g.Name]
 	if !ok {
 		rate = math.NaN()
-	}
-	if g.Measured > 0 {
-		share = float64(g.RunTime) / float64(g.Measured)
 	}
 	switch col {
 	case 0:
@@ -273,7 +270,7 @@ func (p *Page) drawProgram(g *core.Program, col int, cell canvas.Area) {
 	case 4:
 		page.Num(cell, format.Count(b[:0], ns), canvas.Style{})
 	case 5:
-		page.CPU(cell, share)
+		page.CPU(cell, g.Ratio)
 	case 6:
 		page.Memory(cell, int64(g.MapBytes))
 	case 7:

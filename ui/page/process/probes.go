@@ -2,6 +2,7 @@ package process
 
 import (
 	"fmt"
+	"math"
 
 	"vitals/core"
 	"vitals/ui/canvas"
@@ -16,12 +17,13 @@ type kindLine struct {
 	on, all int              // how many of the processes it is on at
 	instr   *core.InstrState // at the process, or at the first of the service
 	row     *core.ProcessRow
-	cost    float64
+	cost    float64      // in the kernel, a share of one core; NaN unknown
 	why     core.WhyKind // of the first process
 }
 
 func (p *Page) updateProbes(c *page.Context) {
 	p.kinds, p.why = p.kinds[:0], core.WhyProcess{}
+	costs := c.Snap.Costs()
 	for _, r := range p.rows {
 		if r.Alive {
 			p.why = c.Snap.Why(r)
@@ -33,7 +35,7 @@ func (p *Page) updateProbes(c *page.Context) {
 			if k.PerProcess == machine {
 				continue
 			}
-			if line := p.kindAt(k); line.instr != nil {
+			if line := p.kindAt(k, costs); line.instr != nil {
 				p.kinds = append(p.kinds, line)
 			}
 		}
@@ -42,7 +44,7 @@ func (p *Page) updateProbes(c *page.Context) {
 }
 
 // kindAt adds up one kind over the processes of the subject.
-func (p *Page) kindAt(k core.KindRow) kindLine {
+func (p *Page) kindAt(k core.KindRow, costs *core.Costs) kindLine {
 	line := kindLine{kind: k}
 	for _, w := range p.why.Kinds {
 		if w.Kind == k.Kind {
@@ -62,9 +64,7 @@ func (p *Page) kindAt(k core.KindRow) kindLine {
 			if in.On {
 				line.on++
 			}
-			if in.Cost > 0 {
-				line.cost += in.Cost
-			}
+			line.cost += costs.Of(k.Kind, r.ProcKey)
 		}
 	}
 	return line
@@ -164,16 +164,16 @@ func (p *Page) explain(c *page.Context, a canvas.Area, k *kindLine) {
 	line("decided", decided, canvas.FG)
 	line("probe", k.why.Unit, canvas.FG)
 	line("to change", k.why.Change, canvas.Info)
-	line("cost here", costText(k.cost), canvas.FG)
 	if k.kind.Kind == "requests" || k.kind.Kind == "tls" {
+		line("cost here", costText(k.cost), canvas.FG)
 		text, tok := page.CoverageText(p.coverage())
 		line("seen", text, tok)
 	}
 }
 
 func costText(cost float64) string {
-	if cost <= 0 {
-		return "not measured yet"
+	if math.IsNaN(cost) {
+		return "not measured"
 	}
-	return page.Cost(cost)
+	return page.Cost(cost) + " in the kernel, by its part of the requests"
 }
