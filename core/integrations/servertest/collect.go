@@ -10,7 +10,7 @@ import (
 )
 
 // Frozen fails the test when a collection from a server that does not answer
-// ends in anything but its deadline, or later than it. The server runs again
+// ends in anything but its deadline, or not soon after it. The server runs again
 // afterwards.
 func Frozen(t testing.TB, s *Server, c kit.Collector) {
 	t.Helper()
@@ -23,7 +23,7 @@ func Frozen(t testing.TB, s *Server, c kit.Collector) {
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("frozen: %v", err)
 	}
-	if took := time.Since(began); took > 1500*time.Millisecond {
+	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("frozen: a collection with half a second took %v", took)
 	}
 }

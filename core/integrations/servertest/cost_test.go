@@ -125,19 +125,17 @@ func TestCostAndLeaksOfEverything(t *testing.T) {
 	const rounds = 10
 	series, total := 0, time.Duration(0)
 	for i, r := range all {
-		told := 0
-		var began time.Duration
+		told, took := 0, time.Hour
 		for n := range rounds + 1 {
-			if n == 1 {
-				began = cpu(t) // the first round connects
-			}
+			began := cpu(t)
 			result, err := kittest.Round(t, r.kind, collectors[i])
 			if err != nil {
 				t.Fatalf("%s: %v", r.kind.Name, err)
 			}
-			told = result.Series
+			if told = result.Series; n > 0 { // the first round connects
+				took = min(took, cpu(t)-began) // others on the machine make it more, and nobody makes it less
+			}
 		}
-		took := (cpu(t) - began) / rounds
 		t.Logf("%-10s %4d series, %v of CPU a round", r.kind.Name, told, took.Round(10*time.Microsecond))
 		series, total = series+told, total+took
 	}
@@ -148,7 +146,7 @@ func TestCostAndLeaksOfEverything(t *testing.T) {
 	for _, c := range collectors {
 		c.Close()
 	}
-	servertest.Eventually(t, 5*time.Second, func() error {
+	servertest.Eventually(t, func() error {
 		if g, f := runtime.NumGoroutine(), descriptors(t); g > goroutines || f > files {
 			return fmt.Errorf("%d goroutines and %d files are left of %d and %d", g, f, goroutines, files)
 		}

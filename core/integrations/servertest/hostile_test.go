@@ -39,7 +39,7 @@ func says(t testing.TB, text string) (address string, silence func()) {
 			}
 			go func() {
 				defer c.Close()
-				_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+				_ = c.SetDeadline(time.Now().Add(time.Minute))
 				for {
 					if _, err := c.Write([]byte(text)); err != nil {
 						return
@@ -98,7 +98,7 @@ func TestHostileServers(t *testing.T) {
 			began, b := time.Now(), kit.NewBatch(time.Now(), k.MaxSeries, 0)
 			err := c.Collect(ctx, b)
 			cancel()
-			if took := time.Since(began); took > 4*time.Second {
+			if took := time.Since(began); took > 20*time.Second {
 				t.Errorf("%s, %s: it took %v", name, what, took)
 			}
 			if grown := allocated() - before; grown > 256<<20 {
@@ -121,7 +121,7 @@ func TestHostileServers(t *testing.T) {
 // settled waits for what the driver and the transport end in their own time.
 func settled(t testing.TB, goroutines int) {
 	t.Helper()
-	servertest.Eventually(t, 15*time.Second, func() error {
+	servertest.Eventually(t, func() error {
 		if n := runtime.NumGoroutine(); n > goroutines {
 			return fmt.Errorf("%d goroutines are left of %d", n, goroutines)
 		}

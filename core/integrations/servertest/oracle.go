@@ -2,14 +2,12 @@ package servertest
 
 import (
 	"fmt"
-	"io"
 	"maps"
 	"math"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
@@ -27,21 +25,11 @@ type Page map[string]float64
 // give their _count and _sum. Labels named in without are taken away.
 func Scrape(t testing.TB, url string, without ...string) Page {
 	t.Helper()
-	var text io.ReadCloser
-	Eventually(t, 10*time.Second, func() error {
-		resp, err := http.Get(url)
-		if err != nil {
-			return err
-		}
-		text = resp.Body
-		return nil
+	var families map[string]*dto.MetricFamily
+	Eventually(t, func() (err error) {
+		families, err = scrape(url)
+		return err
 	})
-	defer text.Close()
-	parser := expfmt.NewTextParser(model.LegacyValidation)
-	families, err := parser.TextToMetricFamilies(text)
-	if err != nil {
-		t.Fatalf("%s: %v", url, err)
-	}
 	page := Page{}
 	for name, f := range families {
 		for _, m := range f.Metric {
@@ -55,6 +43,23 @@ func Scrape(t testing.TB, url string, without ...string) Page {
 		}
 	}
 	return page
+}
+
+func scrape(url string) (map[string]*dto.MetricFamily, error) {
+	resp, err := http.Get(url)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s answers %s", url, resp.Status)
+	}
+	parser := expfmt.NewTextParser(model.LegacyValidation)
+	families, err := parser.TextToMetricFamilies(resp.Body)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", url, err)
+	}
+	return families, nil
 }
 
 func (p Page) add(name string, labels []core.Label, m *dto.Metric) {
@@ -111,7 +116,7 @@ func key(name string, labels []core.Label) string {
 // are those of series with their labels.
 type Oracle struct {
 	// Moving are prefixes of what changes between two looks, or is counted by
-	// looking, with how much it may differ.
+	// looking, with how much it may differ. Of several the longest prefix holds.
 	Moving map[string]float64
 	// Absent are prefixes of what the exporter tells and we do not.
 	Absent []string
@@ -162,7 +167,8 @@ func (o Oracle) Between(t testing.TB, before, ours, after Page) {
 		low, high, slack := min(before[k], last), max(before[k], last), o.tolerance(k)+1e-9*math.Abs(last)
 		got, ok := ours[k]
 		switch {
-		case !ok && !hasPrefix(o.Absent, k):
+		case !ok && (math.IsNaN(last) || hasPrefix(o.Absent, k)):
+		case !ok:
 			t.Errorf("%s is missing, the exporter says %v", k, last)
 		case ok && (got < low-slack || got > high+slack):
 			t.Errorf("%s is %v, the exporter says %v before and %v after", k, got, before[k], last)
@@ -178,14 +184,14 @@ func (o Oracle) Between(t testing.TB, before, ours, after Page) {
 
 func (o Oracle) skips(k string) bool { return len(o.Only) > 0 && !hasPrefix(o.Only, k) }
 
-func (o Oracle) tolerance(k string) float64 {
-	most := 0.0
+func (o Oracle) tolerance(k string) (allowed float64) {
+	longest := ""
 	for prefix, v := range o.Moving {
-		if strings.HasPrefix(k, prefix) {
-			most = max(most, v)
+		if strings.HasPrefix(k, prefix) && len(prefix) >= len(longest) {
+			longest, allowed = prefix, v
 		}
 	}
-	return most
+	return allowed
 }
 
 func hasPrefix(prefixes []string, k string) bool {

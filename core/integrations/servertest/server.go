@@ -4,13 +4,14 @@
 package servertest
 
 import (
-	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -52,15 +53,23 @@ func NeedRoot(t testing.TB) {
 	}
 }
 
-// Port finds a free TCP port of the loopback.
+// Port finds a free TCP port of the loopback, below those that the kernel gives
+// to whoever connects or listens without naming one: between now and the start of
+// a server, and while it is restarted, nobody gets it by chance.
 func Port(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	const lowest, highest = 10000, 32000
+	var err error
+	for range 100 {
+		port := lowest + rand.IntN(highest-lowest)
+		var l net.Listener
+		if l, err = net.Listen("tcp", Loopback(port)); err == nil {
+			l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	t.Fatalf("no port of the loopback is free: %v", err)
+	return 0
 }
 
 // Dir makes a directory for a server that runs as another user, "" for ours. It
@@ -126,6 +135,8 @@ type Server struct {
 	log  string
 	cmd  *exec.Cmd
 	done chan struct{}
+
+	killed bool
 }
 
 // Start runs a program in its own process group, as the given user ("" is ours).
@@ -160,6 +171,7 @@ func (s *Server) run() {
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
+	s.killed = false
 	done := make(chan struct{})
 	s.done = done
 	go func(cmd *exec.Cmd) {
@@ -171,20 +183,26 @@ func (s *Server) run() {
 // PID is that of the program.
 func (s *Server) PID() int { return s.cmd.Process.Pid }
 
-// Kill ends the program and its descendants at once.
+// Kill ends the program and its descendants at once. What was killed before, and
+// whose number may be somebody else's by now, is left alone.
 func (s *Server) Kill() {
+	s.t.Helper()
+	if s.killed {
+		return
+	}
+	s.killed = true
 	below := descendants(s.PID())
 	_ = syscall.Kill(-s.PID(), syscall.SIGKILL)
 	<-s.done
 	for _, pid := range below {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
-	for end := time.Now().Add(time.Second); len(below) > 0 && time.Now().Before(end); {
-		if b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", below[0])); err != nil || strings.Contains(string(b), ") Z ") {
-			below = below[1:]
-			continue
+	for end := time.Now().Add(patience); len(below) > 0; time.Sleep(2 * time.Millisecond) {
+		below = slices.DeleteFunc(below, func(pid int) bool { return strings.Contains("-XZ", state(pid)) })
+		if time.Now().After(end) {
+			s.t.Errorf("%s was killed, and its processes %v are still there", s.args[0], below)
+			return
 		}
-		time.Sleep(2 * time.Millisecond)
 	}
 }
 
@@ -195,8 +213,22 @@ func (s *Server) Restart() {
 	s.run()
 }
 
-// Freeze stops the program and its descendants from running until Thaw.
-func (s *Server) Freeze() { s.signal(syscall.SIGSTOP) }
+// Freeze stops the program and its descendants from running until Thaw. When it
+// returns none of them answers any more.
+func (s *Server) Freeze() {
+	s.t.Helper()
+	for end := time.Now().Add(patience); ; time.Sleep(2 * time.Millisecond) {
+		// Again, since one that was not stopped yet may have begun another.
+		s.signal(syscall.SIGSTOP)
+		all := append(descendants(s.PID()), s.PID())
+		if !slices.ContainsFunc(all, func(pid int) bool { return !strings.Contains("-TXZ", state(pid)) }) {
+			return
+		}
+		if time.Now().After(end) {
+			s.t.Fatalf("%s does not stop", s.args[0])
+		}
+	}
+}
 
 // Thaw lets them run again.
 func (s *Server) Thaw() { s.signal(syscall.SIGCONT) }
@@ -207,6 +239,21 @@ func (s *Server) signal(sig syscall.Signal) {
 	for _, pid := range descendants(s.PID()) {
 		_ = syscall.Kill(pid, sig)
 	}
+}
+
+// state is that of the busiest thread of a process, as ps shows it, "-" of one that
+// is not there. A signal reaches the threads one after the other.
+func state(pid int) string {
+	stats, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	found := "-"
+	for _, path := range stats {
+		b, _ := os.ReadFile(path)
+		words := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
+		if len(words) > 0 && (found == "-" || strings.Contains("TXZ", found)) {
+			found = words[0]
+		}
+	}
+	return found
 }
 
 func descendants(of int) (all []int) {
@@ -236,12 +283,12 @@ func (s *Server) Log() string {
 	return string(b)
 }
 
-// Await waits for ready to return nil, for at most ten seconds.
+// Await waits for ready to return nil.
 func (s *Server) Await(ready func() error) {
 	s.t.Helper()
-	var err error
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		if err = ready(); err == nil {
+	for end := time.Now().Add(2 * patience); ; time.Sleep(20 * time.Millisecond) {
+		err := ready()
+		if err == nil {
 			return
 		}
 		select {
@@ -249,15 +296,17 @@ func (s *Server) Await(ready func() error) {
 			s.t.Fatalf("%s ended: %v\n%s", s.args[0], err, s.Log())
 		default:
 		}
+		if time.Now().After(end) {
+			s.t.Fatalf("%s: %v\n%s", s.args[0], err, s.Log())
+		}
 	}
-	s.t.Fatalf("%s: %v\n%s", s.args[0], err, s.Log())
 }
 
 // Listens waits until the program accepts connections.
 func (s *Server) Listens(network, address string) *Server {
 	s.t.Helper()
 	s.Await(func() error {
-		c, err := net.DialTimeout(network, address, time.Second)
+		c, err := net.DialTimeout(network, address, patience)
 		if err == nil {
 			c.Close()
 		}
@@ -266,16 +315,22 @@ func (s *Server) Listens(network, address string) *Server {
 	return s
 }
 
-// Eventually waits for f to return nil, for at most limit.
-func Eventually(t testing.TB, limit time.Duration, f func() error) {
+// patience is with what happens soon on a machine that is not busy. A test that
+// passes does not wait for it to end.
+const patience = 30 * time.Second
+
+// Eventually waits for f to return nil.
+func Eventually(t testing.TB, f func() error) {
 	t.Helper()
-	err := errors.New("never asked")
-	for end := time.Now().Add(limit); time.Now().Before(end); time.Sleep(25 * time.Millisecond) {
-		if err = f(); err == nil {
+	for end := time.Now().Add(patience); ; time.Sleep(25 * time.Millisecond) {
+		err := f()
+		if err == nil {
 			return
 		}
+		if time.Now().After(end) {
+			t.Fatalf("not within %v: %v", patience, err)
+		}
 	}
-	t.Fatalf("not within %v: %v", limit, err)
 }
 
 // Run runs a command to its end and returns what it printed.
@@ -313,7 +368,7 @@ func Answer(t testing.TB, text string) string {
 			}
 			go func() {
 				defer c.Close()
-				_ = c.SetDeadline(time.Now().Add(5 * time.Second))
+				_ = c.SetDeadline(time.Now().Add(patience))
 				_, _ = c.Read(make([]byte, 4<<10))
 				_, _ = c.Write([]byte(text))
 			}()
