@@ -112,10 +112,10 @@ func TestLookupsAgreeWithTheLog(t *testing.T) {
 	for i := range 4 {
 		wg.Go(func() {
 			host, port, _ := net.SplitHostPort(udp)
-			args := []string{"@" + host, "-p", port, "+tries=1"}
+			args := []string{"@" + host, "-p", port, "+tries=1", "+time=30"}
 			if i == 3 {
 				host, port, _ = net.SplitHostPort(tcp.Addr)
-				args = []string{"@" + host, "-p", port, "+tcp", "+keepopen"}
+				args = []string{"@" + host, "-p", port, "+tcp", "+keepopen", "+time=30"}
 			}
 			for range 3 {
 				args = append(args, "shop.example", "A", "shop.example", "AAAA", "text.example", "TXT", "gone.example", "A", "elsewhere.test", "A", "-x", "10.9.8.7")

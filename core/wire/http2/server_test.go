@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -21,7 +22,28 @@ import (
 // counts are what a server has done by its own account.
 type counts struct {
 	sync.Mutex
-	n map[string]int
+	n       map[string]int
+	hanging map[string]chan struct{}
+}
+
+// told gives what was counted until now.
+func (c *counts) told() map[string]int {
+	c.Lock()
+	defer c.Unlock()
+	return maps.Clone(c.n)
+}
+
+// hangs gives a channel that is closed when the server has the request of that name.
+func (c *counts) hangs(name string) chan struct{} {
+	c.Lock()
+	defer c.Unlock()
+	if c.hanging == nil {
+		c.hanging = make(map[string]chan struct{})
+	}
+	if c.hanging[name] == nil {
+		c.hanging[name] = make(chan struct{})
+	}
+	return c.hanging[name]
 }
 
 func (c *counts) add(key string) {
@@ -64,6 +86,7 @@ func (c *counts) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	case "/hang":
 		c.add(r.Method + " /hang 0 cancelled")
+		close(c.hangs(r.URL.RawQuery))
 		<-r.Context().Done()
 	default:
 		c.add(r.Method + " /users/{id} 200")
@@ -113,7 +136,7 @@ func client(t testing.TB) *http.Client {
 	tr := &http.Transport{Protocols: new(http.Protocols)}
 	tr.Protocols.SetUnencryptedHTTP2(true)
 	t.Cleanup(tr.CloseIdleConnections)
-	return &http.Client{Transport: tr, Timeout: 10 * time.Second}
+	return &http.Client{Transport: tr, Timeout: 30 * time.Second}
 }
 
 func ask(t testing.TB, hc *http.Client, verb, url, kind string, body []byte) {
@@ -135,8 +158,8 @@ func ask(t testing.TB, hc *http.Client, verb, url, kind string, body []byte) {
 	resp.Body.Close()
 }
 
-// mix asks n times for everything.
-func mix(t testing.TB, hc *http.Client, url string, n int) {
+// mix asks n times for everything, under a name of its own.
+func mix(t testing.TB, c *counts, hc *http.Client, url, name string, n int) {
 	for i := range n {
 		ask(t, hc, "GET", url+"/users/"+strconv.Itoa(i)+"?token=hunter2", "", nil)
 		ask(t, hc, "HEAD", url+"/users/1", "", nil)
@@ -148,12 +171,24 @@ func mix(t testing.TB, hc *http.Client, url string, n int) {
 		ask(t, hc, "POST", url+"/shop.v1beta1.Cart/Watch", "application/grpc", message(10))
 		if i%3 == 0 {
 			ask(t, hc, "GET", url+"/big", "", nil)
-			ctx, cancel := context.WithCancel(context.Background())
-			r, _ := http.NewRequestWithContext(ctx, "GET", url+"/hang", nil)
-			time.AfterFunc(20*time.Millisecond, cancel)
-			hc.Do(r)
+			hang(c, hc, url, fmt.Sprint(name, i))
 		}
 	}
+}
+
+// hang gives a request up when the server has it.
+func hang(c *counts, hc *http.Client, url, name string) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	r, _ := http.NewRequestWithContext(ctx, "GET", url+"/hang?"+name, nil)
+	go func() {
+		select {
+		case <-c.hangs(name):
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	hc.Do(r)
 }
 
 // tally counts exchanges as counts does.
@@ -195,12 +230,15 @@ func TestCountsAgreeWithTheServer(t *testing.T) {
 	proxy := wiretest.NewProxy(t, "tcp", addr)
 	var wg sync.WaitGroup
 	hc := client(t) // one connection, three at a time
-	for range 3 {
-		wg.Go(func() { mix(t, hc, "http://"+proxy.Addr, 6) })
+	for worker := range 3 {
+		wg.Go(func() { mix(t, c, hc, "http://"+proxy.Addr, fmt.Sprint("w", worker, "-"), 6) })
 	}
 	wg.Wait()
-	time.Sleep(50 * time.Millisecond)
-	equal(t, tally(proxy.Exchanges(&Protocol)), c.n)
+	// That a request was given up is on its way when the client has done with it.
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end) && !maps.Equal(tally(proxy.Exchanges(&Protocol)), c.told()); {
+		time.Sleep(5 * time.Millisecond)
+	}
+	equal(t, tally(proxy.Exchanges(&Protocol)), c.told())
 	for _, rec := range proxy.Recordings() {
 		r := wiretest.Feed(&Protocol, rec.Spans(), false, "")
 		if r.Unpaired+int(r.Skipped) != 0 || r.Wrong {
@@ -266,15 +304,8 @@ func TestCountsAgreeWithTheAccessLog(t *testing.T) {
 	h2load := wiretest.Program(t, "h2load")
 	url := "http://" + proxy.Addr
 	wiretest.Run(t, h2load, "-c", "3", "-m", "20", "-n", "3000", url+"/page.html", url+"/nothing/1234")
-	time.Sleep(200 * time.Millisecond)
-	text, err := os.ReadFile(log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := make(map[string]int)
-	for line := range strings.Lines(string(text)) {
-		want[strings.Replace(strings.TrimSpace(line), "/1234", "/{id}", 1)]++
-	}
+	proxy.Wait()
+	want := wiretest.AccessLog(t, log, 3000)
 	if len(want) != 2 {
 		t.Fatalf("the log has %v", want)
 	}

@@ -27,47 +27,26 @@ func server(t *testing.T) string {
 	return addr
 }
 
-// talk sends each piece after the answer to the one before has come.
-func talk(t *testing.T, addr string, pieces ...string) string {
+func stats(t *testing.T, addr string) map[string]int {
 	t.Helper()
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	var said strings.Builder
-	buf := make([]byte, 64<<10)
-	for _, piece := range pieces {
-		if _, err := conn.Write([]byte(piece)); err != nil {
-			t.Fatal(err)
-		}
-		wait := 2 * time.Second
-		for {
-			_ = conn.SetReadDeadline(time.Now().Add(wait))
-			n, err := conn.Read(buf)
-			said.Write(buf[:n])
-			if err != nil {
-				break
-			}
-			wait = 30 * time.Millisecond
-		}
-	}
-	return said.String()
-}
-
-func stats(t *testing.T, addr string) map[string]int {
-	t.Helper()
+	fmt.Fprint(conn, "stats\r\n")
+	_ = conn.SetReadDeadline(time.Now().Add(30 * time.Second))
 	all := make(map[string]int)
-	lines := bufio.NewScanner(strings.NewReader(talk(t, addr, "stats\r\n")))
-	for lines.Scan() {
+	lines := bufio.NewScanner(conn)
+	for lines.Scan() && lines.Text() != "END" {
 		if f := strings.Fields(lines.Text()); len(f) == 3 {
 			if n, err := strconv.Atoi(f[2]); err == nil {
 				all[f[1]] = n
 			}
 		}
 	}
-	if len(all) < 20 {
-		t.Fatal("no statistics")
+	if lines.Text() != "END" || len(all) < 20 {
+		t.Fatalf("no statistics: %v", lines.Err())
 	}
 	return all
 }
@@ -108,7 +87,8 @@ func TestCountsAgreeWithStats(t *testing.T) {
 		}()
 	}
 	wg.Wait()
-	talk(t, proxy.Addr, "mg k0-1 v\r\n", "mg nothing v\r\n", "ms m 2\r\nab\r\n", "gat 5 m nothing\r\n", "touch m 5\r\n", "frob\r\n")
+	wiretest.Talk(t, proxy.Addr, "mg k0-1 v\r\n", "mg nothing v\r\n", "ms m 2\r\nab\r\n", "gat 5 m nothing\r\n", "touch m 5\r\n", "frob\r\n")
+	proxy.Wait()
 	truth, all := stats(t, addr), proxy.Exchanges(&Protocol)
 	got := wiretest.Count(all)
 	var keys, found, failed int
@@ -172,7 +152,7 @@ func TestRecord(t *testing.T) {
 		"binary": {"\x80\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00k"},
 	} {
 		proxy := wiretest.NewProxy(t, "tcp", addr)
-		talk(t, proxy.Addr, pieces...)
+		wiretest.Talk(t, proxy.Addr, pieces...)
 		recs := proxy.Recordings()
 		wiretest.Save(t, name, recs...)
 		for _, rec := range recs {

@@ -50,6 +50,9 @@ func server(t *testing.T) string {
 		"--skip-name-resolve", "--local-infile=1", "--innodb-flush-log-at-trx-commit=0")...)
 	cli(t, addr, "ALTER USER IF EXISTS root@localhost IDENTIFIED BY '"+password+"', root@127.0.0.1 IDENTIFIED BY '"+password+"', root@'::1' IDENTIFIED BY '"+password+"'", "--password=")
 	cli(t, addr, "CREATE DATABASE d; CREATE TABLE d.t (a INT PRIMARY KEY, b TEXT); INSERT INTO d.t VALUES (1,'x'),(2,'y'),(3,'z')")
+	if said := cli(t, addr, "SELECT COUNT(*) FROM d.t"); said != "3\n" {
+		t.Fatalf("the server is not as it should be: %s", said)
+	}
 	return addr
 }
 
@@ -130,6 +133,7 @@ func TestCountsAgreeWithTheServersCom(t *testing.T) {
 	proxy := wiretest.NewProxy(t, "tcp", addr)
 	work(t, proxy.Addr)
 	cli(t, proxy.Addr, "SELECT a FROM t; DELETE FROM t WHERE a > 999; SELECT 1; bad;", "d")
+	proxy.Wait()
 	after := status(t, addr)
 	all := proxy.Exchanges(&Protocol)
 	got := wiretest.Count(all)
@@ -206,6 +210,7 @@ func TestRecord(t *testing.T) {
 	} {
 		proxy := wiretest.NewProxy(t, "tcp", addr)
 		talk(proxy.Addr)
+		proxy.Wait()
 		recs := proxy.Recordings()
 		wiretest.Save(t, name, recs...)
 		for _, rec := range recs {

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"vitals/core/wire/wiretest"
 )
@@ -45,7 +46,20 @@ func server(t *testing.T) string {
 	wiretest.Serve(t, "tcp", addr, "setpriv", append(as, bin+"/postgres", "-D", data, "-p", strconv.Itoa(port), "-k", dir, "-F",
 		"-c", "shared_preload_libraries=pg_stat_statements", "-c", "pg_stat_statements.track_utility=on",
 		"-c", "pg_stat_statements.track_planning=off", "-c", "autovacuum=off")...)
-	psql(t, addr, "CREATE EXTENSION pg_stat_statements; CREATE TABLE t (a int PRIMARY KEY, b text); INSERT INTO t SELECT i, 'text ' || i FROM generate_series(1, 50) i")
+	// It listens before it has started up, and refuses until then.
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		said := psql(t, addr, "SELECT 'ready'")
+		if said == "ready\n" {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the server does not start up: %s", said)
+		}
+	}
+	said := psql(t, addr, "CREATE EXTENSION pg_stat_statements; CREATE TABLE t (a int PRIMARY KEY, b text); INSERT INTO t SELECT i, 'text ' || i FROM generate_series(1, 50) i")
+	if said != "" {
+		t.Fatal(said)
+	}
 	return addr
 }
 
@@ -105,6 +119,7 @@ func TestCountsAgreeWithPgStatStatements(t *testing.T) {
 		if !strings.Contains(said, "number of transactions actually processed: 200/200") {
 			t.Fatal(said)
 		}
+		proxy.Wait()
 		all := proxy.Exchanges(&Protocol)
 		got := wiretest.Count(all)
 		for method, like := range map[string]string{"SELECT": "SELECT b FROM t", "UPDATE": "UPDATE t SET", "BEGIN": "BEGIN", "COMMIT": "COMMIT"} {
@@ -139,6 +154,7 @@ func TestErrorsAndPipelinesAgreeWithTheServer(t *testing.T) {
 	psql(t, addr, "SELECT pg_stat_statements_reset()")
 	pgbench(t, proxy.Addr, "prepared", "\\startpipeline\nSELECT b FROM t WHERE a = 1;\nSELECT b FROM t WHERE a = 2;\nSELECT b FROM t WHERE a = 3;\n\\endpipeline\n", "-c", "2", "-t", "30")
 	psql(t, proxy.Addr, "SELECT 1/0", "SELECT * FROM nowhere", "SELECT b FROM t WHERE a = 9", "BEGIN; SELECT 1; COMMIT")
+	proxy.Wait()
 	all := proxy.Exchanges(&Protocol)
 	selects, codes := 0, map[string]int{}
 	for i := range all {
@@ -191,6 +207,7 @@ func TestRecord(t *testing.T) {
 	for name, talk := range conversations(t) {
 		proxy := wiretest.NewProxy(t, "tcp", addr)
 		talk(proxy.Addr)
+		proxy.Wait()
 		recs := proxy.Recordings()
 		if len(recs) > 1 {
 			recs = recs[len(recs)-1:] // pgbench looks around before it begins

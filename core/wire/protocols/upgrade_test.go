@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
-	"time"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/h2c"
@@ -103,7 +102,7 @@ func TestUpgradeToWebSocket(t *testing.T) {
 		}
 	}
 	ws.Close()
-	time.Sleep(50 * time.Millisecond)
+	proxy.Wait()
 	recs := proxy.Recordings()
 	if len(recs) != 1 {
 		t.Fatalf("%d connections", len(recs))

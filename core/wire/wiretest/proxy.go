@@ -18,6 +18,7 @@ type Proxy struct {
 	Addr string // where clients go
 	mu   sync.Mutex
 	all  []*Recording
+	open map[net.Conn]bool // the clients that are connected
 	wg   sync.WaitGroup
 }
 
@@ -33,7 +34,7 @@ func NewProxy(t testing.TB, network, server string) *Proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Proxy{Addr: l.Addr().String()}
+	p := &Proxy{Addr: l.Addr().String(), open: make(map[net.Conn]bool)}
 	p.wg.Add(1)
 	go func() {
 		defer p.wg.Done()
@@ -42,21 +43,52 @@ func NewProxy(t testing.TB, network, server string) *Proxy {
 			if err != nil {
 				return
 			}
-			p.wg.Add(1)
-			go p.serve(client, network, server)
+			p.note(client, true)
+			p.wg.Go(func() {
+				defer p.note(client, false)
+				p.serve(client, network, server)
+			})
 		}
 	}()
 	t.Cleanup(func() {
 		l.Close()
+		p.mu.Lock()
+		for client := range p.open { // of whoever looks at the servers of this machine
+			client.Close()
+		}
+		p.mu.Unlock()
 		p.wg.Wait()
 	})
 	return p
 }
 
+func (p *Proxy) note(client net.Conn, open bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if open {
+		p.open[client] = true
+	} else {
+		delete(p.open, client)
+	}
+}
+
+// Wait returns when all connections have ended, or have had much time for that:
+// everything that clients which are gone have said, and what they were answered,
+// has been kept.
+func (p *Proxy) Wait() {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+		p.mu.Lock()
+		open := len(p.open)
+		p.mu.Unlock()
+		if open == 0 {
+			return
+		}
+	}
+}
+
 func (p *Proxy) serve(client net.Conn, network, server string) {
-	defer p.wg.Done()
 	defer client.Close()
-	upstream, err := net.DialTimeout(network, server, 5*time.Second)
+	upstream, err := net.DialTimeout(network, server, patience)
 	if err != nil {
 		return
 	}
@@ -72,12 +104,15 @@ func (p *Proxy) serve(client net.Conn, network, server string) {
 		client.Close()
 	}()
 	p.copy(rec, wire.Client, upstream, client)
-	upstream.Close()
+	// A client may leave with questions under way: the server answers them all the
+	// same, and counts them.
+	upstream.(interface{ CloseWrite() error }).CloseWrite()
+	upstream.SetReadDeadline(time.Now().Add(patience / 2))
 	<-done
 }
 
 // copy keeps bytes before it hands them on, so that no answer is kept before
-// its question.
+// its question. What a server says to a client that is gone is kept as well.
 func (p *Proxy) copy(rec *Recording, from wire.Side, to io.Writer, of io.Reader) {
 	buf := make([]byte, 64<<10)
 	for {
@@ -86,7 +121,7 @@ func (p *Proxy) copy(rec *Recording, from wire.Side, to io.Writer, of io.Reader)
 			p.mu.Lock()
 			*rec = append(*rec, Turn{from, bytes.Clone(buf[:n])})
 			p.mu.Unlock()
-			if _, err := to.Write(buf[:n]); err != nil {
+			if _, err := to.Write(buf[:n]); err != nil && from == wire.Client {
 				return
 			}
 		}

@@ -2,11 +2,15 @@ package wiretest
 
 import (
 	"bytes"
+	"errors"
+	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -15,15 +19,73 @@ import (
 	"vitals/core/wire"
 )
 
-// FreePort gives a port of the loopback that nobody listens on at this moment.
+// patience is how long something may take on a machine that is busy or stands
+// still for seconds. A wait ends as soon as it is fulfilled.
+const patience = 30 * time.Second
+
+// FreePort gives a port of the loopback that nobody uses at this moment. It lies
+// below those that the kernel hands out, or a connection of somebody else could
+// have it before the server that it is meant for.
 func FreePort(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	for range 100 {
+		port := 15_000 + rand.IntN(15_000)
+		addr := "127.0.0.1:" + strconv.Itoa(port)
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			continue
+		}
+		l.Close()
+		if u, err := net.ListenPacket("udp", addr); err == nil {
+			u.Close()
+			return port
+		}
+	}
+	t.Fatal("no port is free")
+	return 0
+}
+
+// Unanswered marks a piece of Talk that has no answer.
+const Unanswered = "(unanswered)"
+
+// Talk sends each piece after the answer to the one before has come, which ends
+// with a short silence, and gives all answers. It ends early when the server
+// hangs up.
+func Talk(t testing.TB, addr string, pieces ...string) string {
+	t.Helper()
+	const silence = 30 * time.Millisecond
+	conn, err := net.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	defer conn.Close()
+	var said strings.Builder
+	buf := make([]byte, 64<<10)
+	for _, piece := range pieces {
+		piece, unanswered := strings.CutPrefix(piece, Unanswered)
+		if _, err := conn.Write([]byte(piece)); err != nil {
+			t.Fatal(err)
+		}
+		for answered := unanswered; ; answered = true {
+			wait := silence
+			if !answered {
+				wait = patience
+			}
+			_ = conn.SetReadDeadline(time.Now().Add(wait))
+			n, err := conn.Read(buf)
+			said.Write(buf[:n])
+			if errors.Is(err, io.EOF) {
+				return said.String()
+			}
+			if err != nil {
+				if !answered {
+					t.Fatalf("%.60q is not answered: %v", piece, err)
+				}
+				break
+			}
+		}
+	}
+	return said.String()
 }
 
 // Program gives the path of a program that the tests need (.ci/needs installs
@@ -67,7 +129,7 @@ func Serve(t testing.TB, network, addr string, name string, args ...string) {
 			<-ended
 		}
 	})
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if c, err := net.Dial(network, addr); err == nil {
 			c.Close()
 			return
@@ -131,4 +193,25 @@ func Count(all []wire.Exchange) map[string]int {
 		}
 	}
 	return n
+}
+
+// AccessLog reads a log of "METHOD PATH STATUS" until it has so many lines, since a
+// server writes them after its answers, and counts them by what they say.
+func AccessLog(t testing.TB, path string, lines int) map[string]int {
+	t.Helper()
+	var text []byte
+	var err error
+	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		if text, err = os.ReadFile(path); err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Count(text, []byte("\n")) >= lines || time.Now().After(end) {
+			break
+		}
+	}
+	all := make(map[string]int)
+	for line := range strings.Lines(string(text)) {
+		all[strings.Replace(strings.TrimSpace(line), "/1234", "/{id}", 1)]++
+	}
+	return all
 }
