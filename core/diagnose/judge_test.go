@@ -263,7 +263,7 @@ func TestD29_SpecThatDoesNotRunCanBeChecked(t *testing.T) {
 		if c.unit != nil {
 			c.spec.Make = func() (core.Unit, error) { return c.unit, nil }
 		}
-		h := Try(t.Context(), c.spec, core.CheckRequest{}, time.Second)
+		h := Try(t.Context(), c.spec, core.CheckRequest{}, 20*time.Second)
 		if h.Status != c.status || !strings.Contains(h.Message, c.says) || h.Unit != one {
 			t.Errorf("%s: %+v", c.name, h)
 		}
