@@ -227,6 +227,8 @@ func (a *actor) adjust(unit core.Unit) (told bool, err error, stuck *pending) {
 			}
 			if err = p.err; err != nil {
 				a.sel.refused(sel)
+			} else {
+				a.sel.took()
 			}
 		}
 	}
@@ -246,6 +248,7 @@ func (a *actor) settings(unit core.Unit, get func() (core.Tuning, bool)) *pendin
 	t, changed := get()
 	tunable, ok := unit.(core.Tunable)
 	if !changed || !ok {
+		a.tune.took()
 		return nil
 	}
 	return a.start("tune", func() error {
@@ -254,6 +257,7 @@ func (a *actor) settings(unit core.Unit, get func() (core.Tuning, bool)) *pendin
 			a.tune.refused(t)
 			return fmt.Errorf("settings: %w", err)
 		}
+		a.tune.took()
 		return nil
 	})
 }

@@ -258,3 +258,38 @@ func TestI72_WhatAppliesIsMatchedWhenItIsResolved(t *testing.T) {
 		l.wantPhase(req, core.PhaseOff)
 	})
 }
+
+// What is under way to a unit has not reached it: a look that begins then would
+// miss what it was meant to see.
+func TestSettledWaitsForTheUnitToTakeItsSelection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gate := make(chan struct{})
+		hold := func() { <-gate }
+		p := &tunable{tune: func(core.Tuning) error { hold(); return nil }}
+		p.choose = func(core.Selection) error { hold(); return nil }
+		close(gate)
+		l := open(t, Config{Specs: []core.Spec{p.spec("requests"), (&plant{}).spec("network")}})
+		l.up(10, 11)
+		if !l.Settled() {
+			t.Error("not settled although nothing happens")
+		}
+		for what, change := range map[string]func(){
+			"a choice": func() { l.toggle("requests", core.ScopeProcess, "", 10, core.Off) },
+			"settings": func() { l.configure(core.ScopeService, "web", 0, .5) },
+		} {
+			gate = make(chan struct{})
+			change()
+			if l.Settled() {
+				t.Errorf("%s: settled while the unit is being told", what)
+			}
+			close(gate)
+			synctest.Wait()
+			if !l.Settled() {
+				t.Errorf("%s: not settled although the unit was told", what)
+			}
+		}
+		if err := l.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -16,6 +16,7 @@ type selection struct {
 	live  bool // the unit is attached: it must be told of changes
 	dirty map[core.ProcKey]struct{}
 	moved bool // def changed
+	under bool // what rest returned is under way to the unit
 }
 
 func newSelection() *selection {
@@ -110,15 +111,30 @@ func (s *selection) rest() (core.Selection, bool) {
 			sel.Clear = append(sel.Clear, key)
 		}
 	}
-	s.moved = false
+	s.moved, s.under = false, true
 	clear(s.dirty)
 	return sel, true
+}
+
+// took notes that the unit has what rest returned.
+func (s *selection) took() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.under = false
+}
+
+// known reports whether the unit has everything.
+func (s *selection) known() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.under && !s.moved && len(s.dirty) == 0
 }
 
 // refused puts back what the unit did not take, for another try.
 func (s *selection) refused(sel core.Selection) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.under = false
 	if !s.live {
 		return
 	}
@@ -135,6 +151,6 @@ func (s *selection) refused(sel core.Selection) {
 func (s *selection) stop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.live, s.moved = false, false
+	s.live, s.moved, s.under = false, false, false
 	clear(s.dirty)
 }

@@ -181,6 +181,7 @@ type tuning struct {
 	live  bool
 	dirty map[core.ProcKey]struct{}
 	moved bool
+	under bool // what rest returned is under way to the unit
 }
 
 // newTuning returns what holds already, for a unit that comes later.
@@ -258,15 +259,30 @@ func (t *tuning) rest() (core.Tuning, bool) {
 			out.Clear = append(out.Clear, key)
 		}
 	}
-	t.moved = false
+	t.moved, t.under = false, true
 	clear(t.dirty)
 	return out, true
+}
+
+// took notes that the unit has what rest returned.
+func (t *tuning) took() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.under = false
+}
+
+// known reports whether the unit has everything.
+func (t *tuning) known() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return !t.under && !t.moved && len(t.dirty) == 0
 }
 
 // refused puts back what the unit did not take, for another try.
 func (t *tuning) refused(back core.Tuning) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.under = false
 	if !t.live {
 		return
 	}
@@ -282,6 +298,6 @@ func (t *tuning) refused(back core.Tuning) {
 func (t *tuning) stop() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.live, t.moved = false, false
+	t.live, t.moved, t.under = false, false, false
 	clear(t.dirty)
 }

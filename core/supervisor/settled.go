@@ -23,7 +23,7 @@ func (a *actor) settled() bool {
 	if o.spec.Class != core.ClassInstrumentation {
 		return true
 	}
-	if !o.given || a.unaware() {
+	if !o.given || a.sel != nil && !a.sel.known() || !a.tune.known() {
 		return false
 	}
 	if a.sup.cfg.DryRun {
