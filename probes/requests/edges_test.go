@@ -272,7 +272,7 @@ func caller32Bit(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(5 * time.Second))
+	c.SetDeadline(time.Now().Add(time.Minute))
 	for range 2 {
 		say(t, c, "ask")
 		if _, err := c.Read(make([]byte, 10)); err != nil {

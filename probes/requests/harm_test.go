@@ -138,7 +138,7 @@ func (x *target) restart(t testing.TB) {
 
 // ask asks until stop and checks every answer.
 func (x *target) ask(t *testing.T, stop chan struct{}, asked *atomic.Int64) {
-	client := &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 	for i := 0; ; i++ {
 		select {
 		case <-stop:

@@ -39,8 +39,19 @@ func helper(mode, addr string) {
 			os.Exit(1)
 		}
 		fmt.Println(l.Addr())
-		go http.Serve(l, http.HandlerFunc(answer))
-		io.Copy(io.Discard, os.Stdin)
+		lines := make(chan string)
+		go http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/wait" { // it says that it does, and ends with a line
+				fmt.Println("waiting")
+				<-lines
+				io.WriteString(w, "late\n")
+				return
+			}
+			answer(w, r)
+		}))
+		for in := bufio.NewScanner(os.Stdin); in.Scan(); {
+			lines <- in.Text()
+		}
 	case "serve-tls":
 		serveTLS(addr)
 	case "uring":
@@ -109,10 +120,6 @@ func answer(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == "/early":
 		http.Error(w, "no", 413)
 		w.(http.Flusher).Flush()
-	case strings.HasPrefix(r.URL.Path, "/sleep/"):
-		d, _ := time.ParseDuration(strings.TrimPrefix(r.URL.Path, "/sleep/"))
-		time.Sleep(d)
-		io.WriteString(w, "late\n")
 	case strings.HasPrefix(r.URL.Path, "/users/"):
 		io.WriteString(w, "a user\n")
 	case r.URL.Path == "/busy":
@@ -158,6 +165,12 @@ func start(t *testing.T, mode, addr string) (*child, string) {
 func (c *child) ask(line string) string {
 	c.t.Helper()
 	fmt.Fprintln(c.in, line)
+	return c.says()
+}
+
+// says waits for a line.
+func (c *child) says() string {
+	c.t.Helper()
 	answer, err := c.out.ReadString('\n')
 	if err != nil {
 		c.t.Fatal(err)
@@ -250,6 +263,16 @@ func (s *sink) all() []core.Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.seen)
+}
+
+// number is how many were seen that are so.
+func (s *sink) number(so func(core.Request) bool) (n int) {
+	for _, r := range s.all() {
+		if so(r) {
+			n++
+		}
+	}
+	return n
 }
 
 func (s *sink) covered(k core.ProcKey) core.Coverage {
@@ -349,27 +372,4 @@ func many(n int) int {
 		return n / 40
 	}
 	return n
-}
-
-// settle waits until the last exchanges have been swept.
-func settle() {
-	wait := 1100 * time.Millisecond
-	if os.Getenv("VITALS_SLOW") != "" {
-		wait *= 4
-	}
-	time.Sleep(wait)
-}
-
-func same(t *testing.T, what string, got, want map[string]uint64) {
-	t.Helper()
-	for k, n := range want {
-		if got[k] != n {
-			t.Errorf("%s: %s: counted %d, want %d", what, k, got[k], n)
-		}
-	}
-	for k, n := range got {
-		if _, ok := want[k]; !ok {
-			t.Errorf("%s: %s: counted %d, want none", what, k, n)
-		}
-	}
 }

@@ -108,7 +108,7 @@ func (w *watcher) take(raw []byte) {
 // next waits for as many records and takes them.
 func (w *watcher) next(n int) []told {
 	w.t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		w.mu.Lock()
 		if len(w.is) >= n {
 			out := slices.Clone(w.is[:n])

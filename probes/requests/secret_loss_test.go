@@ -58,16 +58,21 @@ func overload(t *testing.T, u *secrets, s *sink, server core.ProcKey, addr, vers
 		}
 	}
 	load(1, 10) // what is spoken here is known from then on
+	told := func(n int) func() bool {
+		return func() bool { return s.total(server)+s.covered(server).Lost >= uint64(n) }
+	}
 	settle()
+	wait(told(10))
 	load(6, asked-10)
 	settle()
+	wait(told(asked))
 	counted, cover := s.total(server), s.covered(server)
 	lost := s.losses()
 	t.Logf("counted %d, lost %d, %d gaps, %v", counted, cover.Lost, cover.Gaps, lost)
 	if counted == 0 || cover.Lost == 0 || counted+cover.Lost != uint64(asked) || cover.Exchanges != uint64(asked) {
 		t.Errorf("counted %d + lost %d, asked %d; coverage %+v", counted, cover.Lost, asked, cover)
 	}
-	if told := lost["ring/requests"] + lost["wire/requests"]; told != cover.Lost {
+	if all := lost["ring/requests"] + lost["wire/requests"]; all != cover.Lost {
 		t.Errorf("%v lost, the process lost %d", lost, cover.Lost)
 	}
 }

@@ -32,9 +32,7 @@ func TestNginxAndCurlOverHTTP2(t *testing.T) {
 	if string(out[:2]) != "2 " {
 		t.Fatalf("curl spoke HTTP/%s", out[:2])
 	}
-	settle()
-	want := map[string]uint64{"server GET /users/{id} 200": 100, "server GET /nope 404": 1}
-	same(t, "nginx", s.of(keyOf(t, nginx)), want)
+	s.expect(t, "nginx", keyOf(t, nginx), map[string]uint64{"server GET /users/{id} 200": 100, "server GET /nope 404": 1})
 }
 
 // Node has OpenSSL inside its executable and hands it bytes instead of sockets.
@@ -47,8 +45,7 @@ func TestNodeOverTLS(t *testing.T) {
 	news.Came(&core.Process{ProcKey: keyOf(t, cmd.Process.Pid)})
 	eventually(t, "node is probed", func() bool { return u.probes(cmd.Process.Pid) })
 	ask(t, fmt.Sprintf("https://127.0.0.1:%d", port), 200)
-	settle()
-	same(t, "node", s.of(keyOf(t, cmd.Process.Pid)), map[string]uint64{"server GET /users/{id} 200": 200})
+	s.expect(t, "node", keyOf(t, cmd.Process.Pid), map[string]uint64{"server GET /users/{id} 200": 200})
 }
 
 // A stripped Go server gives the same.
@@ -89,8 +86,7 @@ func TestStrippedGoServerOverTLS(t *testing.T) {
 	news.Came(&core.Process{ProcKey: keyOf(t, cmd.Process.Pid)})
 	eventually(t, "the server is probed", func() bool { return u.probes(cmd.Process.Pid) })
 	ask(t, fmt.Sprintf("https://127.0.0.1:%d", port), 200)
-	settle()
-	same(t, "stripped", s.of(keyOf(t, cmd.Process.Pid)), map[string]uint64{"server GET /users/{id} 200": 200})
+	s.expect(t, "stripped", keyOf(t, cmd.Process.Pid), map[string]uint64{"server GET /users/{id} 200": 200})
 }
 
 // ask makes n requests, one after the other, over a few connections.
@@ -140,8 +136,8 @@ func TestMissedTransfersLeaveAGap(t *testing.T) {
 	holdAll(t, u, 0)
 	get("/users/3")
 	client.CloseIdleConnections()
-	settle()
-	same(t, "the server", s.of(server.key), map[string]uint64{"server GET /users/{id} 200": 2})
+	s.expect(t, "the server", server.key, map[string]uint64{"server GET /users/{id} 200": 2})
+	wait(func() bool { return s.covered(server.key).Gaps > 0 && s.losses()["kernel/contended"] > 0 })
 	if got := s.covered(server.key); got.Gaps != 1 || s.losses()["kernel/contended"] == 0 {
 		t.Errorf("%d gaps, losses %v", got.Gaps, s.losses())
 	}

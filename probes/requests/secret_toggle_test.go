@@ -7,6 +7,7 @@ import (
 
 	"vitals/core"
 	"vitals/probes/kern"
+	"vitals/probes/kern/kerntest"
 )
 
 // A process whose TLS is switched off is told as encrypted, with that reason, and
@@ -16,14 +17,14 @@ func TestTLSSwitchedOffForAProcess(t *testing.T) {
 	t.Setenv("VITALS_TEST_CERT", dir)
 	server, addr := start(t, "serve-tls", "127.0.0.1:0")
 	inside, outside := newSink(), newSink()
-	shared, told := &kern.Shared{}, kern.NewSecrets()
-	unit, err := SpecTLS(kern.Env{Sink: inside, RequestsRing: roomy, Log: quiet(), Shared: shared, Secrets: told}).Make()
+	shared, told, settling := &kern.Shared{}, kern.NewSecrets(), &kern.Settling{}
+	unit, err := SpecTLS(kern.Env{Sink: inside, RequestsRing: roomy, Log: quiet(), Shared: shared, Secrets: told, Settling: settling}).Make()
 	if err != nil {
 		t.Fatal(err)
 	}
 	secret := unit.(*secrets)
 	serveUnit(t, secret)
-	plain, err := Spec(kern.Env{Sink: outside, RequestsRing: roomy, Log: quiet(), Shared: shared, Secrets: told}).Make()
+	plain, err := Spec(kern.Env{Sink: outside, RequestsRing: roomy, Log: quiet(), Shared: shared, Secrets: told, Settling: settling}).Make()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,14 +34,17 @@ func TestTLSSwitchedOffForAProcess(t *testing.T) {
 		if err := secret.Select(core.Selection{Default: true, Set: map[core.ProcKey]bool{server.key: on}}); err != nil {
 			t.Fatal(err)
 		}
+		settling.Settle(t.Context()) // of the phase before
 		read, encrypted := served(inside, server.key), served(outside, server.key)
 		for range 5 {
 			fetchTLS(t, addr, false, 40)
 		}
 		eventually(t, "all is told", func() bool {
-			return served(inside, server.key)-read+served(outside, server.key)-encrypted >= 200
+			return on && served(inside, server.key)-read >= 200 || !on && served(outside, server.key)-encrypted >= 200
 		})
 		settle()
+		kerntest.CallsEnded(t, server.Process.Pid)
+		settling.Settle(t.Context())
 		read, encrypted = served(inside, server.key)-read, served(outside, server.key)-encrypted
 		if on && (read != 200 || encrypted > 12) || !on && read != 0 {
 			// A handshake comes before anybody can know.

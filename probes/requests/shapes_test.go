@@ -4,17 +4,21 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/cilium/ebpf"
 
 	"vitals/core"
+	"vitals/probes/kern/kerntest"
 )
 
 // forEachSocket runs f with a server on TCP and one on a Unix socket.
@@ -89,6 +93,12 @@ func shapes(t *testing.T) {
 				c.play(dial(t, addr))
 				settle()
 				if c.want == nil {
+					wait(func() bool { return p.total(server.key) == 3 })
+				} else if len(c.want) > 0 {
+					wait(func() bool { return maps.Equal(p.of(server.key), c.want) })
+				}
+				p.settled(server)
+				if c.want == nil {
 					if n := p.total(server.key); n != 3 {
 						t.Errorf("counted %d, want 3: %v", n, p.of(server.key))
 					}
@@ -120,8 +130,7 @@ func earlyAnswer(t *testing.T) {
 		c.answer("POST")
 		io.WriteString(c, strings.Repeat("y", 100000))
 		c.Close()
-		settle()
-		same(t, "early", p.of(server.key), map[string]uint64{"server POST /early 413": 1})
+		p.expect(t, "early", server.key, map[string]uint64{"server POST /early 413": 1})
 	})
 }
 
@@ -133,15 +142,16 @@ func cancelled(t *testing.T) {
 	p := attach(t, 0, server.key)
 	for _, reset := range []bool{false, true} {
 		c := dial(t, addr)
-		c.send("GET /sleep/300ms HTTP/1.1\r\nHost: a\r\n\r\n")
-		time.Sleep(50 * time.Millisecond)
+		c.send("GET /wait HTTP/1.1\r\nHost: a\r\n\r\n")
+		server.says() // it has it, and waits
 		if reset {
 			c.Conn.(*net.TCPConn).SetLinger(0)
 		}
 		c.Close()
 	}
-	time.Sleep(400 * time.Millisecond)
+	fmt.Fprint(server.in, "go on\ngo on\n")
 	settle()
+	wait(func() bool { return p.total(server.key) == 2 })
 	t.Log(p.of(server.key))
 	if n := p.total(server.key); n != 2 {
 		t.Errorf("counted %d, want 2", n)
@@ -155,26 +165,32 @@ func inFlightAndLatency(t *testing.T) {
 		p := attach(t, 0, server.key)
 		c := dial(t, addr)
 		c.do("GET", "/users/1", "", "")
+		flying := func() []core.InFlight {
+			p.sink.mu.Lock()
+			defer p.sink.mu.Unlock()
+			return slices.Clone(p.inFlight)
+		}
 		began := time.Now()
-		c.send("GET /sleep/900ms HTTP/1.1\r\nHost: a\r\n\r\n")
-		time.Sleep(600 * time.Millisecond)
-		p.sink.mu.Lock()
-		flight := append([]core.InFlight(nil), p.inFlight...)
-		p.sink.mu.Unlock()
-		if len(flight) != 1 || flight[0].Proc != server.key || flight[0].Count != 1 || flight[0].Role != core.RoleServer {
-			t.Errorf("in flight %+v", flight)
+		c.send("GET /wait HTTP/1.1\r\nHost: a\r\n\r\n")
+		server.says()
+		waits := time.Now()
+		wait(func() bool { return len(flying()) > 0 })
+		if f := flying(); len(f) != 1 || f[0].Proc != server.key || f[0].Count != 1 || f[0].Role != core.RoleServer {
+			t.Errorf("in flight %+v", f)
 		}
+		least := time.Since(waits)
+		fmt.Fprintln(server.in, "go on")
 		c.answer("GET")
+		kerntest.CallsEnded(t, server.Process.Pid)
 		took := time.Since(began)
-		settle()
-		p.sink.mu.Lock()
-		defer p.sink.mu.Unlock()
-		if len(p.inFlight) != 0 {
-			t.Errorf("still in flight %+v", p.inFlight)
+		p.expect(t, "server", server.key, map[string]uint64{"server GET /users/{id} 200": 1, "server GET /wait 200": 1})
+		wait(func() bool { return len(flying()) == 0 })
+		if f := flying(); len(f) > 0 {
+			t.Errorf("still in flight %+v", f)
 		}
-		for _, r := range p.seen {
-			if strings.HasPrefix(r.Route, "/sleep") && (r.Duration > took || r.Duration < 895*time.Millisecond || r.FirstByte > r.Duration) {
-				t.Errorf("duration %v, first byte %v, client saw %v", r.Duration, r.FirstByte, took)
+		for _, r := range p.all() {
+			if r.Route == "/wait" && (r.Duration > took || r.Duration < least || r.FirstByte > r.Duration) {
+				t.Errorf("duration %v, first byte %v, at least %v, client saw %v", r.Duration, r.FirstByte, least, took)
 			}
 		}
 	})
@@ -202,6 +218,7 @@ func countedPlusLost(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- p.Serve(ctx, func() {}) }()
 	settle()
+	kerntest.CallsEnded(t, server.Process.Pid)
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)
@@ -231,12 +248,24 @@ func toggleUnderLoad(t *testing.T) {
 	a, addrA := start(t, "serve", "127.0.0.1:0")
 	b, addrB := start(t, "serve", "127.0.0.1:0")
 	p := attach(t, roomy, a.key, b.key)
-	done := make(chan map[string]uint64, 2)
-	for _, addr := range []string{addrA, addrB} {
+	// The load lasts for as long as it takes to switch.
+	var load sync.WaitGroup
+	var enough atomic.Bool
+	var did [2]atomic.Uint64
+	truth := map[string]uint64{} // of b
+	for i, addr := range []string{addrA, addrB} {
 		conns := []*conn{dial(t, addr), dial(t, addr)}
-		go func() { done <- storm("server ", 8000, conns...) }()
+		load.Go(func() {
+			for !enough.Load() {
+				for k, n := range storm("server ", 80, conns...) {
+					did[i].Add(n)
+					if i == 1 {
+						truth[k] += n
+					}
+				}
+			}
+		})
 	}
-	var frozen uint64
 	for i := range 10 {
 		time.Sleep(40 * time.Millisecond)
 		on := i%2 == 1
@@ -245,96 +274,30 @@ func toggleUnderLoad(t *testing.T) {
 		}
 		if !on && i == 4 {
 			time.Sleep(600 * time.Millisecond)
-			frozen = p.total(a.key)
+			p.settled()
+			frozen, before := p.total(a.key), did[0].Load()
 			time.Sleep(300 * time.Millisecond)
+			wait(func() bool { return did[0].Load() > before+320 })
+			p.settled()
 			if n := p.total(a.key); n != frozen {
 				t.Errorf("counts grew from %d to %d while off", frozen, n)
 			}
 		}
 	}
-	truth := <-done
-	<-done
-	settle()
-	same(t, "b", p.of(b.key), truth)
-	if n := p.total(a.key); n == 0 || n >= 16000 {
-		t.Errorf("a counted %d", n)
+	last := did[0].Load() // it is on now
+	wait(func() bool { return did[0].Load() > last+320 })
+	enough.Store(true)
+	load.Wait()
+	p.expect(t, "b", b.key, truth)
+	if n, all := p.total(a.key), did[0].Load(); n == 0 || n >= all {
+		t.Errorf("a counted %d of %d", n, all)
 	}
 	for k := range p.of(a.key) {
 		if _, ok := truth[k]; !ok {
 			t.Errorf("a counted %q, which nobody sent", k)
 		}
 	}
-	t.Logf("a %d of 16000, %+v", p.total(a.key), p.covered(a.key))
-}
-
-// startNginx serves 1 KiB at the URL it returns.
-func startNginx(t testing.TB, count int) (workers []core.ProcKey, url string) {
-	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("needs root")
-	}
-	dir := t.TempDir()
-	os.Chmod(dir, 0o755)
-	os.Chmod(filepath.Dir(dir), 0o755)
-	os.WriteFile(filepath.Join(dir, "page.html"), []byte(strings.Repeat("x", 1024)), 0o644)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := l.Addr().(*net.TCPAddr).Port
-	l.Close()
-	conf := filepath.Join(dir, "nginx.conf")
-	os.WriteFile(conf, fmt.Appendf(nil, `daemon off; worker_processes %[3]d; pid %[1]s/pid; error_log %[1]s/err;
-events { worker_connections 256; }
-http { access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000;
-server { listen 127.0.0.1:%[2]d reuseport; root %[1]s; } }`, dir, port, count), 0o644)
-	nginx := exec.Command("nginx", "-p", dir, "-c", conf)
-	if err := nginx.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		nginx.Process.Signal(os.Interrupt)
-		nginx.Wait()
-	})
-	time.Sleep(300 * time.Millisecond)
-	master := keyOf(t, nginx.Process.Pid)
-	out, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", master.PID))
-	for _, w := range strings.Fields(string(out)) {
-		var pid int
-		fmt.Sscan(w, &pid)
-		workers = append(workers, keyOf(t, pid))
-	}
-	if len(workers) != count {
-		t.Fatalf("%d workers", len(workers))
-	}
-	return workers, fmt.Sprintf("http://127.0.0.1:%d/page.html", port)
-}
-
-func TestNginxUnderApacheBench(t *testing.T) { bothPaths(t, nginxUnderApacheBench) }
-
-func nginxUnderApacheBench(t *testing.T) {
-	workers, url := startNginx(t, 2)
-	p := attach(t, roomy, workers...)
-	for _, args := range [][]string{{"-k", "-n", "50000"}, {"-n", "5000"}} {
-		before := p.total(workers[0]) + p.total(workers[1])
-		out, err := exec.Command("ab", append(args, "-q", "-c", "16", url)...).CombinedOutput()
-		if err != nil {
-			t.Fatalf("%v\n%s", err, out)
-		}
-		settle()
-		var want uint64
-		fmt.Sscan(args[len(args)-1], &want)
-		if n := p.total(workers[0]) + p.total(workers[1]) - before; n != want {
-			t.Errorf("ab %v: counted %d, want %d", args, n, want)
-		}
-	}
-	got := map[string]uint64{}
-	for _, w := range workers {
-		for k, v := range p.of(w) {
-			got[k] += v
-		}
-	}
-	same(t, "nginx", got, map[string]uint64{"server GET /page.html 200": 55000})
+	t.Logf("a %d of %d, %+v", p.total(a.key), did[0].Load(), p.covered(a.key))
 }
 
 // What Attach made is gone after Detach.
@@ -350,17 +313,16 @@ func detachLeavesNothing(t *testing.T) {
 		dial(t, addr).do("GET", "/users/1", "", "")
 		gone := kernelObjects(t, p.side)
 		p.stop()
-		for deadline := time.Now().Add(10 * time.Second); !gone(); time.Sleep(20 * time.Millisecond) {
-			if time.Now().After(deadline) {
-				t.Fatal("programs or maps are left in the kernel")
-			}
+		if wait(gone); !gone() {
+			t.Fatal("programs or maps are left in the kernel")
 		}
 		if err := p.Detach(t.Context()); err != nil {
 			t.Errorf("second detach: %v", err)
 		}
 	}
-	if after := descriptors(t); after > before+3 { // the three connections
-		t.Errorf("%d descriptors, before %d", after, before)
+	few := func() bool { return descriptors(t) <= before+3 } // the three connections
+	if wait(few); !few() {
+		t.Errorf("%d descriptors, before %d", descriptors(t), before)
 	}
 }
 
