@@ -164,7 +164,7 @@ server { listen %[2]s; root %[1]s; } }`, dir, addr, log), 0o644)
 	wiretest.Run(t, ab, "-q", "-c", "4", "-n", "200", url+"/nothing/1234")
 	proxy.Wait()
 	// ab has questions under way when it ends, with keep-alive.
-	want := wiretest.AccessLog(t, log, max(2200, len(proxy.Exchanges(&Protocol))))
+	want := wiretest.AccessLog(t, log, max(2200, len(proxy.Exchanges(&Protocol))), "/page.html", "/nothing/1234")
 	if n := want["GET /page.html 200"]; n < 2000 || want["GET /nothing/{id} 404"] != 200 {
 		t.Errorf("the test is not what it was meant to be: %v", want)
 	}

@@ -305,7 +305,7 @@ func TestCountsAgreeWithTheAccessLog(t *testing.T) {
 	url := "http://" + proxy.Addr
 	wiretest.Run(t, h2load, "-c", "3", "-m", "20", "-n", "3000", url+"/page.html", url+"/nothing/1234")
 	proxy.Wait()
-	want := wiretest.AccessLog(t, log, 3000)
+	want := wiretest.AccessLog(t, log, 3000, "/page.html", "/nothing/1234")
 	if len(want) != 2 {
 		t.Fatalf("the log has %v", want)
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -196,22 +197,25 @@ func Count(all []wire.Exchange) map[string]int {
 }
 
 // AccessLog reads a log of "METHOD PATH STATUS" until it has so many lines, since a
-// server writes them after its answers, and counts them by what they say.
-func AccessLog(t testing.TB, path string, lines int) map[string]int {
+// server writes them after its answers, and counts them by what they say. Only
+// those of our paths: others come from whoever looks at the servers of this
+// machine meanwhile.
+func AccessLog(t testing.TB, path string, lines int, ours ...string) map[string]int {
 	t.Helper()
-	var text []byte
-	var err error
 	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
-		if text, err = os.ReadFile(path); err != nil {
+		text, err := os.ReadFile(path)
+		if err != nil {
 			t.Fatal(err)
 		}
-		if bytes.Count(text, []byte("\n")) >= lines || time.Now().After(end) {
-			break
+		all, n := make(map[string]int), 0
+		for line := range strings.Lines(string(text)) {
+			if f := strings.Fields(line); len(f) == 3 && slices.Contains(ours, f[1]) {
+				all[strings.Replace(strings.TrimSpace(line), "/1234", "/{id}", 1)]++
+				n++
+			}
+		}
+		if n >= lines || time.Now().After(end) {
+			return all
 		}
 	}
-	all := make(map[string]int)
-	for line := range strings.Lines(string(text)) {
-		all[strings.Replace(strings.TrimSpace(line), "/1234", "/{id}", 1)]++
-	}
-	return all
 }
