@@ -152,6 +152,9 @@ func (p *program) units(s settings) ([]core.Spec, error) {
 // last look need it.
 func (p *program) start(ctx context.Context) {
 	hurry()
+	if len(p.settings.Command) == 0 {
+		hurrySession()
+	}
 	ctx, p.cancel = context.WithCancel(ctx)
 	engineCtx, stopEngine := context.WithCancel(context.WithoutCancel(ctx))
 	engineDone := p.run(engineCtx, "engine", p.engine.Run)
