@@ -78,11 +78,12 @@ func TestC19_PortAloneIsLoopbackAndOtherAddressesAreWarnedOf(t *testing.T) {
 
 // What others register with net/http's own mux is not served.
 func TestC19_OwnMux(t *testing.T) {
-	http.HandleFunc("/debug/leak", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "leaked") })
+	path := fmt.Sprint("/debug/leak", time.Now().UnixNano()) // there is one mux for all runs of this test
+	http.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "leaked") })
 	l := newLab()
 	l.set(nil)
 	address, _ := listen(t, l.server(t))
-	r, err := http.Get("http://" + address + "/debug/leak")
+	r, err := http.Get("http://" + address + path)
 	if err != nil {
 		t.Fatal(err)
 	}

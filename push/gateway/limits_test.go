@@ -135,7 +135,6 @@ func TestP30_LimitsAreToldWithNumbers(t *testing.T) {
 }
 
 // A body that stalls is ended by the server, also where nobody reads it.
-
 func TestP30_StalledBodiesAreCutOff(t *testing.T) {
 	s := start(t, Config{Timeout: 100 * time.Millisecond})
 	text, _ := slow(t, s, "/metrics/job/j", "")
@@ -167,7 +166,6 @@ func request(body string) *http.Request {
 }
 
 // filled has n series in groups of a hundred.
-
 func filled(t testing.TB, n int) *Gateway {
 	t.Helper()
 	g, err := New(Config{})
@@ -286,7 +284,6 @@ func TestP32_OffByDefault(t *testing.T) {
 }
 
 // A clock that was set back does not make a group live longer than its time.
-
 func TestP32_AClockThatJumps(t *testing.T) {
 	dir := t.TempDir()
 	d := disk(t, dir)
@@ -309,11 +306,3 @@ func TestP32_AClockThatJumps(t *testing.T) {
 		}
 	}
 }
-
-// The examples of the Pushgateway's documentation, by curl.
-
-// Prometheus scrapes ours: every series arrives, honoring the labels pushed.
-
-// Each format says the same, compressed or not, also of families of many chunks.
-
-// Whatever is taken can be exposed in every format, and read back by a parser.
