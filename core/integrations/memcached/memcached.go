@@ -127,9 +127,8 @@ func (c *collector) login(ctx context.Context, m *conn) error {
 	if c.settings.Password.Empty() {
 		return nil
 	}
-	_, refused := errors.AsType[serverError](m.stats("", func(_, _ []byte) {}))
-	if !refused {
-		return nil
+	if err := m.stats("", func(_, _ []byte) {}); !errors.Is(judged(err), kit.ErrCredentials) {
+		return nil // another refusal is no reason to say it either
 	}
 	password, err := c.settings.Password.Read(ctx)
 	if err != nil {

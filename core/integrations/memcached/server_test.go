@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -145,6 +146,37 @@ func TestLogin(t *testing.T) {
 	}
 	if _, _, err := kittest.Probe(t, Kind(), Settings{Address: closed}); !errors.Is(err, kit.ErrCredentials) {
 		t.Errorf("probe: %v", err)
+	}
+}
+
+// A server that refuses something else would store the password as an item.
+func TestThePasswordIsOnlyForWhoAsksForIt(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	heard := make(chan string, 1)
+	go func() {
+		c, err := l.Accept()
+		if err != nil {
+			heard <- err.Error()
+			return
+		}
+		defer c.Close()
+		all := ""
+		for lines := bufio.NewScanner(c); lines.Scan(); all += lines.Text() + "\n" {
+			fmt.Fprint(c, "SERVER_ERROR out of memory writing stats\r\n")
+		}
+		heard <- all
+	}()
+	c := kittest.Open(t, Kind(), Settings{Address: l.Addr().String(), Login: kit.Login{User: "vitals", Password: kit.Plain("s3cret-word")}})
+	if _, err := kittest.Round(t, Kind(), c); err == nil {
+		t.Error("a server out of memory tells something")
+	}
+	c.Close()
+	if all := <-heard; !strings.Contains(all, "stats") || strings.Contains(all, "s3cret") {
+		t.Errorf("it was told %q", all)
 	}
 }
 
