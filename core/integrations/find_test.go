@@ -169,7 +169,7 @@ func TestACredentialIsSuggestedAndNeverGuessed(t *testing.T) {
 
 func TestConsentIsAskedForAndRemembered(t *testing.T) {
 	f := &fake{probe: func(_ context.Context, s fakeSettings) (string, error) { return "", kit.ErrConsent }}
-	memory := &memStore{}
+	memory := newStore(t)
 	w := newWorld(t, func(c *Config) { c.Memory = memory }, f.kind("fake", nil))
 	w.m.ProcessUp(proc(own(), "faked", "tcp 127.0.0.1:7000"))
 	if r := w.untilState(idFound, core.IntegrationSuggested); r.Needs != core.NeedsConsent {
@@ -192,7 +192,7 @@ func TestConsentIsAskedForAndRemembered(t *testing.T) {
 
 func TestDenyHoldsAndIsRemembered(t *testing.T) {
 	f := &fake{}
-	memory := &memStore{}
+	memory := newStore(t)
 	w := newWorld(t, func(c *Config) { c.Memory = memory }, f.kind("fake", nil))
 	w.m.ProcessUp(proc(own(), "faked", "tcp 127.0.0.1:7000"))
 	w.untilRuns(idFound)
@@ -371,7 +371,7 @@ func TestWhatIsFoundNeverNamesASecret(t *testing.T) {
 // A kind without a server cannot be found: it is offered, and taken or refused.
 func TestWhatAsksNoServerIsOffered(t *testing.T) {
 	f := &fake{}
-	memory := &memStore{}
+	memory := newStore(t)
 	k := f.kind("fake", func(d *kit.Definition[fakeSettings]) {
 		d.Singleton, d.Candidates, d.Identity = true, nil, nil
 	})

@@ -1,7 +1,8 @@
 package integrations
 
 import (
-	"os"
+	"errors"
+	"io/fs"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -27,7 +28,7 @@ func TestIntentsThatCannotBe(t *testing.T) {
 }
 
 func TestLoginsAreKeptOnlyWhenAsked(t *testing.T) {
-	vault := &memStore{}
+	vault := newStore(t)
 	f := &fake{}
 	w := newWorld(t, func(c *Config) { c.Vault = vault }, f.kind("fake", nil))
 	w.use(section("fake", fakeSettings{Address: "a"}), section("fake", fakeSettings{Address: "b"}))
@@ -49,23 +50,17 @@ func TestLoginsAreKeptOnlyWhenAsked(t *testing.T) {
 	}
 }
 
-// memStore keeps what is saved as a file would.
-type memStore struct{ file string }
+// store keeps what is saved in a file.
+type store struct{ file string }
 
-func (m *memStore) Load(into any) error {
-	if m.file == "" {
+func newStore(t *testing.T) store { return store{filepath.Join(t.TempDir(), "state.json")} }
+
+func (s store) Load(into any) error {
+	err := loadJSON(s.file, into)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	return loadJSON(m.file, into)
+	return err
 }
 
-func (m *memStore) Save(from any) error {
-	if m.file == "" {
-		dir, err := os.MkdirTemp("", "vitals-test-*")
-		if err != nil {
-			return err
-		}
-		m.file = filepath.Join(dir, "state.json")
-	}
-	return saveJSON(m.file, from)
-}
+func (s store) Save(from any) error { return saveJSON(s.file, from) }
