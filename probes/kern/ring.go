@@ -65,10 +65,11 @@ func (r *Ring) Read(wait time.Duration, limit int, each func(raw []byte)) (n int
 }
 
 // Drain hands out what is in the ring now, also after ErrFlushed. It waits for
-// nothing. Like Read it is for the reading goroutine.
+// nothing, and ends although more comes than it hands out. Like Read it is for the
+// reading goroutine.
 func (r *Ring) Drain(each func(raw []byte)) error {
 	r.reader.SetDeadline(time.Unix(1, 0))
-	for {
+	for left := r.Waiting(); ; {
 		switch err := r.reader.ReadInto(&r.record); {
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			return nil
@@ -78,9 +79,16 @@ func (r *Ring) Drain(each func(raw []byte)) error {
 			return err
 		default:
 			each(r.record.RawSample)
+			if left -= sizeInRing(len(r.record.RawSample)); left <= 0 {
+				return nil
+			}
 		}
 	}
 }
+
+// sizeInRing is what a record of n bytes takes up: a header of 8 before it, and 8
+// is what sizes are rounded up to.
+func sizeInRing(n int) int { return 8 + (n+7)&^7 }
 
 // Resume lets Read go on after ErrFlushed.
 func (r *Ring) Resume() { r.flushed = false }

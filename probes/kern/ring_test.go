@@ -144,6 +144,25 @@ func TestRingFlushHandsOutTheRest(t *testing.T) {
 	}
 }
 
+// More may come than is handed out: whoever drains goes on all the same.
+func TestRingDrainEnds(t *testing.T) {
+	w := newWriter(t, 1)
+	r := openRing(t, w)
+	w.write(t, 5)
+	for range 3 {
+		n := 0
+		err := r.Drain(func([]byte) {
+			if n++; n > 100 {
+				t.Fatal("it hands out what came meanwhile")
+			}
+			w.write(t, 1)
+		})
+		if n != 5 || err != nil {
+			t.Errorf("%d records, want 5: %v", n, err)
+		}
+	}
+}
+
 func TestRingCloseEndsRead(t *testing.T) {
 	r := openRing(t, newWriter(t, 0))
 	time.AfterFunc(10*time.Millisecond, func() { r.Close() })

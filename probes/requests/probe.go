@@ -172,15 +172,17 @@ func (p *probe) read(att *kern.Attachment, ending <-chan struct{}) error {
 	wait := readWait
 	for {
 		n, err := p.ring.Read(wait, readBatch, pair.take)
+		// Whoever asks has flushed the ring to end the waiting. Where more comes than
+		// is read it never tells of that.
+		asked.Answer(look.settle)
+		select {
+		case <-ending:
+			return look.last()
+		default:
+		}
 		if errors.Is(err, kern.ErrFlushed) {
-			asked.Answer(look.settle)
-			select {
-			case <-ending:
-				return look.last()
-			default:
-				p.ring.Resume()
-				continue
-			}
+			p.ring.Resume()
+			continue
 		}
 		if err != nil {
 			return fmt.Errorf("read requests ring: %w", err)
