@@ -56,10 +56,11 @@ func TestPeersAreNamedAfterLookUps(t *testing.T) {
 	redis := startRedis(t)
 	self, _ := os.Executable()
 	l := watch(t, roomy)
+	l.asked = []int{int(dns.key.PID), int(redis.key.PID)}
 	client := as("", room(t, ""), self)
 	client.Env = append(client.Env, "VITALS_TRUTH_HELPER=lookup", "VITALS_TRUTH_DNS="+dns.host, fmt.Sprintf("VITALS_TRUTH_ADDR=%d", redis.port))
 	run(t, client)
-	settle()
+	l.settle()
 	l.stop()
 	pings := 0
 	for i := range l.seen {
@@ -110,7 +111,7 @@ func TestDNSQueriesAreCountedExactly(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	settle()
+	l.settle()
 	l.stop()
 	text, err := os.ReadFile(log)
 	if err != nil {

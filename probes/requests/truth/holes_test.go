@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -66,9 +67,9 @@ func TestHTTP2CountedPlusLostIsTheTruth(t *testing.T) {
 			l := watchWith(t, kern.Env{RequestsRing: os.Getpagesize(), Floor: floor}, s.key)
 			url := "http://" + s.addr() + path
 			run(t, exec.Command("h2load", "-c", "1", "-n", "10", url)) // what is spoken here is known from then on
-			settle()
+			l.settle()
 			run(t, exec.Command("h2load", "-c", "8", "-m", "1", "-n", "6000", url))
-			settle()
+			l.settle()
 			l.stop()
 			l.agree(sum(ask()))
 		})
@@ -99,12 +100,16 @@ func TestParallelStreamsCountedPlusLostIsTheTruth(t *testing.T) {
 		conns = append(conns, &http.Client{Transport: tr})
 		get(conns[len(conns)-1])
 	}
-	settle()
+	l.settle()
 	var wg sync.WaitGroup
+	var enough atomic.Bool
 	for _, c := range conns {
 		for range parallel {
 			wg.Go(func() {
 				for range rounds {
+					get(c)
+				}
+				for !enough.Load() && !t.Failed() {
 					get(c)
 				}
 			})
@@ -114,12 +119,18 @@ func TestParallelStreamsCountedPlusLostIsTheTruth(t *testing.T) {
 		time.Sleep(100 * time.Millisecond)
 		l.still(200 * time.Millisecond)
 	}
+	wait(func() bool {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.lost["ring/transfers"] > 0
+	})
+	enough.Store(true)
 	wg.Wait()
-	settle()
+	l.settle()
 	for _, c := range conns {
 		get(c)
 	}
-	settle()
+	l.settle()
 	l.stop()
 	l.agree(sum(ask()))
 }
@@ -141,9 +152,9 @@ func dnsUnderOverload(t *testing.T, floor bool) {
 		wg.Go(func() { question(t, s.addr(), i, rounds) })
 	}
 	wg.Wait()
-	settle()
+	l.settle()
 	question(t, s.addr(), clients, 1) // it tells what was missing before it
-	settle()
+	l.settle()
 	l.stop()
 	text, err := os.ReadFile(log)
 	if err != nil {
@@ -170,7 +181,7 @@ func question(t *testing.T, addr string, client, n int) {
 			t.Error(err)
 			return
 		}
-		c.SetReadDeadline(time.Now().Add(10 * time.Second))
+		c.SetReadDeadline(time.Now().Add(time.Minute))
 		if _, err := c.Read(buf); err != nil {
 			t.Error(err)
 			return

@@ -128,7 +128,7 @@ func TestWebSocketsAreStreams(t *testing.T) {
 	io.WriteString(c, "\x88\x82\x00\x00\x00\x00\x03\xe8")
 	io.Copy(io.Discard, r)
 	c.Close()
-	settle()
+	l.settle()
 	l.stop()
 	if n := l.count(func(r row) bool {
 		return r.stream && r.protocol == "websocket" && r.role == core.RoleServer && r.route == "/chat/{id}"
@@ -186,7 +186,7 @@ func TestHTTP2AndGRPCAreCountedExactly(t *testing.T) {
 	url := "http://" + s.addr()
 	// The first connections show how much of a transfer is worth capturing here.
 	run(t, exec.Command("h2load", "-c", "2", "-m", "8", "-n", "200", url+"/"))
-	settle()
+	l.settle()
 	before := ask()
 	l.forget()
 	for _, c := range [][]string{
@@ -196,7 +196,7 @@ func TestHTTP2AndGRPCAreCountedExactly(t *testing.T) {
 	} {
 		run(t, exec.Command("h2load", append([]string{"-c", "4", "-m", "8", "-n", "3000"}, c...)...))
 	}
-	settle()
+	l.settle()
 	want := ask()
 	want["/ 200"] -= before["/ 200"]
 	l.stop()

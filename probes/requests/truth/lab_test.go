@@ -19,12 +19,14 @@ import (
 
 	"vitals/core"
 	"vitals/probes/kern"
+	"vitals/probes/kern/kerntest"
 	"vitals/probes/requests"
 )
 
 // lab is the probe with a sink that adds up.
 type lab struct {
 	t      testing.TB
+	asked  []int // pids of the servers that are asked here
 	unit   core.Unit
 	cancel context.CancelFunc
 	done   chan error
@@ -37,6 +39,8 @@ type lab struct {
 	lost  map[string]uint64
 
 	flying []core.InFlight
+
+	settling kern.Settling
 }
 
 // row is what makes requests equal.
@@ -50,7 +54,8 @@ type row struct {
 // roomy is a ring in which nothing is lost on a busy machine.
 const roomy = 32 << 20
 
-// watch attaches the probe to processes and their children to come.
+// watch attaches the probe to processes and their children to come. What they were
+// asked before is over.
 func watch(t testing.TB, ring int, who ...core.ProcKey) *lab {
 	t.Helper()
 	return watchWith(t, kern.Env{RequestsRing: ring}, who...)
@@ -59,7 +64,11 @@ func watch(t testing.TB, ring int, who ...core.ProcKey) *lab {
 func watchWith(t testing.TB, env kern.Env, who ...core.ProcKey) *lab {
 	t.Helper()
 	l := &lab{t: t, done: make(chan error, 1), rows: map[row]uint64{}, lost: map[string]uint64{}, why: map[core.ProcKey]string{}}
-	env.Sink = l
+	for _, k := range who {
+		l.asked = append(l.asked, int(k.PID))
+	}
+	kerntest.CallsEnded(t, l.asked...)
+	env.Sink, env.Settling = l, &l.settling
 	unit, err := requests.Spec(env).Make()
 	if err != nil {
 		t.Fatal(err)
@@ -90,6 +99,7 @@ func (l *lab) stop() {
 	if l.cancel == nil {
 		return
 	}
+	kerntest.CallsEnded(l.t, l.asked...)
 	l.cancel()
 	l.cancel = nil
 	if err := <-l.done; err != nil {
@@ -275,16 +285,18 @@ func startTo(t testing.TB, cmd *exec.Cmd, out *os.File, port int, host ...string
 			t.Logf("log of %s:\n%s", cmd.Path, text[max(0, len(text)-2000):])
 		}
 	})
-	for range 200 {
-		if c, err := net.Dial("tcp", s.addr()); err == nil {
+	answers := func() bool {
+		c, err := net.Dial("tcp", s.addr())
+		if err == nil {
 			c.Close()
-			s.key = keyOf(t, cmd.Process.Pid)
-			return s
 		}
-		time.Sleep(50 * time.Millisecond)
+		return err == nil
 	}
-	t.Fatalf("%s does not listen on port %d", cmd.Path, port)
-	return nil
+	if !wait(answers) {
+		t.Fatalf("%s does not listen on port %d", cmd.Path, port)
+	}
+	s.key = keyOf(t, cmd.Process.Pid)
+	return s
 }
 
 func (s *server) addr() string { return fmt.Sprintf("%s:%d", s.host, s.port) }
@@ -313,5 +325,21 @@ func run(t testing.TB, cmd *exec.Cmd) string {
 	return string(out)
 }
 
-// settle waits until the last exchanges have been swept.
-func settle() { time.Sleep(900 * time.Millisecond) }
+// settle waits until the last exchanges have been swept, and then until all is told
+// that the servers have answered: on a machine that stands still that may take longer.
+func (l *lab) settle() {
+	l.t.Helper()
+	time.Sleep(900 * time.Millisecond)
+	kerntest.CallsEnded(l.t, l.asked...)
+	l.settling.Settle(l.t.Context())
+}
+
+// wait waits until something is so, for a minute at most, and says whether it is.
+func wait(ok func() bool) bool {
+	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			return false
+		}
+	}
+	return true
+}

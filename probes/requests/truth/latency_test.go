@@ -32,7 +32,7 @@ func TestLatencyAgreesWithTheServer(t *testing.T) {
 		io.WriteString(c, "*3\r\n$5\r\nDEBUG\r\n$5\r\nSLEEP\r\n$5\r\n0.005\r\n")
 		r.ReadString('\n')
 	}
-	settle()
+	l.settle()
 	l.stop()
 	// The log of slow commands: number, time, microseconds, ...
 	var server []time.Duration

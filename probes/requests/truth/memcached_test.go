@@ -74,7 +74,7 @@ func TestMemcachedCommandsAreCountedExactly(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	settle()
+	l.settle()
 	after := s.stats()
 	l.stop()
 	for method, figure := range map[string]string{"SET": "cmd_set", "GET": "cmd_get"} {

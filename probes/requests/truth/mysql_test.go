@@ -74,9 +74,9 @@ func TestMariaDBStatementsAreCountedExactly(t *testing.T) {
 			}
 			in.Close()
 			client.Wait()
-			settle()
+			l.settle()
 			after := s.commands()
-			settle()
+			l.settle()
 			l.stop()
 			for _, op := range []string{"SELECT", "UPDATE", "DELETE"} {
 				got := l.count(func(r row) bool {

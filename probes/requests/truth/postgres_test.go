@@ -5,11 +5,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"vitals/core"
+	"vitals/probes/kern/kerntest"
 )
 
 // startPostgres runs a server with pg_stat_statements and pgbench's tables.
@@ -44,10 +47,21 @@ func (s *server) psql(statement string) []string {
 		if out = string(b); err == nil {
 			return strings.Split(strings.TrimSpace(out), "\n")
 		}
-		settle()
+		time.Sleep(time.Second)
 	}
 	s.t.Fatalf("%s: %s", statement, out)
 	return nil
+}
+
+// alone waits until nobody is connected any more: clients do not wait for that.
+func (s *server) alone() {
+	s.t.Helper()
+	kerntest.Until(s.t, "the server has no clients", func() bool {
+		return !slices.ContainsFunc(children(s.t, s.key.PID), func(k core.ProcKey) bool {
+			title, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", k.PID)) // gone: it is no client
+			return strings.Contains(string(title), " 127.0.0.1(")
+		})
+	})
 }
 
 // statements are the calls by operation as the server counts them.
@@ -69,6 +83,7 @@ func TestPostgresStatementsAreCountedExactly(t *testing.T) {
 	for _, mode := range []string{"simple", "extended", "prepared"} {
 		t.Run(mode, func(t *testing.T) {
 			s.psql("SELECT pg_stat_statements_reset()")
+			s.alone()
 			l := watch(t, roomy, s.key)
 			out := run(t, exec.Command("pgbench", append(s.connect(), "-n", "-M", mode, "-c", "4", "-j", "2", "-t", "500", "postgres")...))
 			if !strings.Contains(out, "number of transactions actually processed: 2000/2000") {
@@ -76,9 +91,9 @@ func TestPostgresStatementsAreCountedExactly(t *testing.T) {
 			}
 			// Each client gives up at its first error.
 			exec.Command("pgbench", append(s.connect(), "-n", "-M", mode, "-c", "3", "-t", "1", "-f", script, "postgres")...).Run()
-			settle()
+			l.settle()
 			want := s.statements()
-			settle()
+			l.settle()
 			l.stop()
 			ours := func(r row) bool {
 				return r.role == core.RoleServer && r.protocol == "postgresql" && !strings.Contains(strings.ToLower(r.route), "pg_stat_statements")

@@ -60,7 +60,7 @@ func TestRedisCommandsAreCountedExactly(t *testing.T) {
 			// The first connections show that there are pipelines: those to come are
 			// captured accordingly.
 			run(t, exec.Command("redis-benchmark", "-p", fmt.Sprint(s.port), "-q", "-n", "1000", "-P", c.pipeline, "-t", "set,get"))
-			settle()
+			l.settle()
 			before, failedBefore := redisStats(t, s)
 			l.forget()
 			run(t, exec.Command("redis-benchmark", args...))
@@ -70,7 +70,7 @@ func TestRedisCommandsAreCountedExactly(t *testing.T) {
 			cli.Stdin = strings.NewReader(strings.ReplaceAll(script, "__rand_int__", "1"))
 			run(t, cli)
 			after, failedAfter := redisStats(t, s)
-			settle()
+			l.settle()
 			l.stop()
 			for name, n := range after {
 				n -= before[name]

@@ -49,6 +49,7 @@ func TestEncryptedConnectionsAreToldAsSuch(t *testing.T) {
 	cmd.Env = append(cmd.Env, "VITALS_TRUTH_HELPER=tls", fmt.Sprintf("VITALS_TRUTH_ADDR=127.0.0.1:%d", port))
 	s := start(t, cmd, port)
 	l := watch(t, roomy)
+	l.asked = []int{int(s.key.PID)}
 	url := fmt.Sprintf("https://shop.example:%d/", port)
 	const asked = 20
 	args := []string{"-s", "-k", "--http1.1", "--resolve", fmt.Sprintf("shop.example:%d:127.0.0.1", port)}
@@ -57,7 +58,7 @@ func TestEncryptedConnectionsAreToldAsSuch(t *testing.T) {
 	}
 	curl := exec.Command("curl", args...)
 	run(t, curl)
-	settle()
+	l.settle()
 	l.stop()
 	var served, made int
 	for i := range l.seen {
