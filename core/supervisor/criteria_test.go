@@ -293,3 +293,40 @@ func TestSettledWaitsForTheUnitToTakeItsSelection(t *testing.T) {
 		}
 	})
 }
+
+// What was asked for before has been carried out, whatever a loop that was busy
+// does first.
+func TestSettledComesAfterWhatWasAskedBefore(t *testing.T) {
+	p := &tunable{}
+	inLab(t, Config{Specs: []core.Spec{p.spec("requests")}}, func(l *lab) {
+		l.up(10)
+		asked := func(ask func()) bool {
+			gate, settled := make(chan struct{}), make(chan bool)
+			go l.inLoop(func() { <-gate })
+			synctest.Wait()
+			ask()
+			go func() { settled <- l.Settled() }()
+			synctest.Wait()
+			close(gate)
+			return <-settled
+		}
+		for i := range 30 {
+			to := []core.Choice{core.Off, core.On}[i%2]
+			key := core.ToggleKey{Kind: "requests", Scope: core.ScopeGlobal}
+			settled := asked(func() { l.Submit(core.Intent{Op: core.IntentToggle, Key: key, Choice: to}) })
+			if got := l.row(req).Phase == core.PhaseRunning; settled && got != (to == core.On) {
+				t.Errorf("switched %s, settled, and it is %s", to, l.row(req).Phase)
+			}
+			synctest.Wait()
+			set := core.Setting{Scope: core.ScopeGlobal, Settings: core.Settings{Sampling: .1 + .001*float64(i)}}
+			settled = asked(func() { _ = l.Configure(set) })
+			if got := p.sampling(10); to == core.On && settled && got != set.Sampling {
+				t.Errorf("settled with sampling %v, want %v", got, set.Sampling)
+			}
+			synctest.Wait()
+			if !l.Settled() {
+				t.Error("not settled although everything was carried out")
+			}
+		}
+	})
+}

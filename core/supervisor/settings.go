@@ -100,6 +100,9 @@ func (b *mailbox) take() map[place]core.Settings {
 // configure takes over the settings that wait; what cannot hold is told.
 func (s *Supervisor) configure() {
 	waiting := s.mail.take()
+	if len(waiting) == 0 {
+		return
+	}
 	room := s.cfg.Limits.Choices - len(s.procs.settings)
 	for at := range waiting {
 		var err error

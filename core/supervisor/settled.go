@@ -10,6 +10,10 @@ func (s *Supervisor) Settled() bool {
 	settled := true
 	s.inLoop(func() {
 		s.lookAtProcesses()
+		for len(s.intents) > 0 { // nobody else takes them
+			s.carryOut(<-s.intents)
+		}
+		s.configure()
 		for _, a := range s.actors {
 			settled = settled && a.settled()
 		}
