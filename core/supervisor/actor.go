@@ -44,6 +44,7 @@ type actor struct {
 	row   core.UnitRow
 	left  string    // what could not be taken out, once done is closed
 	unit  core.Unit // while it is attached
+	made  int       // remade of the newest attempt's order
 
 	// Owned by the actor's goroutine.
 	fails   int    // attempts that failed since it last did well

@@ -17,6 +17,7 @@ func (a *actor) attempt(o order) (e *ended) {
 	defer func() { post.exit(a.id, a.farewell(e)) }()
 	a.mu.Lock()
 	a.row.Tries++
+	a.made = o.remade
 	a.mu.Unlock()
 	a.become(change{to: core.PhaseAttaching, why: o.why})
 	unit, e := a.make(o)

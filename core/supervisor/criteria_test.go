@@ -330,3 +330,15 @@ func TestSettledComesAfterWhatWasAskedBefore(t *testing.T) {
 		}
 	})
 }
+
+// A unit that shall be remade still runs from its old recipe for a moment.
+func TestSettledWaitsForTheNewRecipe(t *testing.T) {
+	a := &actor{sup: &Supervisor{}, tune: &tuning{}, row: core.UnitRow{Phase: core.PhaseRunning}}
+	a.order = order{given: true, on: true, remade: 1, spec: core.Spec{Class: core.ClassInstrumentation}}
+	if a.settled() {
+		t.Error("settled while the former unit runs")
+	}
+	if a.made = 1; !a.settled() {
+		t.Error("not settled although the new one runs")
+	}
+}

@@ -33,6 +33,9 @@ func (a *actor) settled() bool {
 	if a.sup.cfg.DryRun {
 		return a.phase() != core.PhaseNew
 	}
+	if o.on && a.outdated(o) {
+		return false
+	}
 	switch a.phase() {
 	case core.PhaseRunning:
 		return o.on
@@ -42,4 +45,11 @@ func (a *actor) settled() bool {
 		return true
 	}
 	return false
+}
+
+// outdated reports whether the newest attempt was made from an earlier recipe.
+func (a *actor) outdated(o order) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.made != o.remade
 }
