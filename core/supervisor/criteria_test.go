@@ -341,4 +341,8 @@ func TestSettledWaitsForTheNewRecipe(t *testing.T) {
 	if a.made = 1; !a.settled() {
 		t.Error("not settled although the new one runs")
 	}
+	a.made, a.row.Phase = 0, core.PhaseStuck // who knows when that ends
+	if !a.settled() {
+		t.Error("a stuck unit is waited for")
+	}
 }

@@ -33,10 +33,11 @@ func (a *actor) settled() bool {
 	if a.sup.cfg.DryRun {
 		return a.phase() != core.PhaseNew
 	}
-	if o.on && a.outdated(o) {
+	phase := a.phase()
+	if o.on && phase != core.PhaseStuck && a.outdated(o) {
 		return false
 	}
-	switch a.phase() {
+	switch phase {
 	case core.PhaseRunning:
 		return o.on
 	case core.PhaseNew, core.PhaseOff, core.PhaseGone:
