@@ -37,6 +37,8 @@ type sweeper struct {
 	quiet int // reads without a record in a row
 
 	lost, chunks, amendments, unpaired, contended, lateEnds uint64 // kernel counters at the last look
+
+	known map[requestsProcess]known // the same of processes
 }
 
 type flightKey struct {
@@ -46,7 +48,7 @@ type flightKey struct {
 
 func newSweeper(p *probe, att *kern.Attachment, pair *intake) *sweeper {
 	return &sweeper{probe: p, att: att, pair: pair, buf: make([]byte, kern.IterBuffer),
-		answering: make(map[uint64]bool), inFlight: make(map[flightKey]*core.InFlight)}
+		answering: make(map[uint64]bool), inFlight: make(map[flightKey]*core.InFlight), known: make(map[requestsProcess]known)}
 }
 
 // due sweeps when it is time to.
@@ -232,27 +234,4 @@ func (s *sweeper) late() error {
 		s.pair.take(record)
 	}
 	return nil
-}
-
-func (s *sweeper) byProcess() {
-	var keys []requestsProcess
-	var key requestsProcess
-	var v requestsTrouble
-	for it := s.side.troubles.Iterate(); it.Next(&key, &v); {
-		keys = append(keys, key)
-	}
-	for _, key := range keys {
-		// Together where the kernel can (5.14): what is counted between is not lost.
-		if s.side.troubles.LookupAndDelete(key, &v) != nil && errors.Join(s.side.troubles.Lookup(key, &v), s.side.troubles.Delete(key)) != nil {
-			continue
-		}
-		proc := core.ProcKey{PID: int32(key.Tgid), Birth: key.Birth}
-		if v.Chunks > 0 {
-			s.pair.Lossy(proc)
-		}
-		c := s.pair.Coverage(proc)
-		c.Exchanges += v.Lost
-		c.Lost += v.Lost
-		c.Unpaired += v.Unpaired
-	}
 }
