@@ -9,7 +9,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // directive gives the values of a line of the systemd unit.
@@ -51,13 +50,13 @@ func TestTheUnitsCapabilitiesSuffice(t *testing.T) {
 		"--inh-caps="+set, "--ambient-caps="+set, "--bounding-set="+set, "--no-new-privs", binary(t, "vitals"), "--listen", fmt.Sprint(port), "--headless",
 		"-p", fmt.Sprint(truth.Process.Pid))
 	s.waitReady(t)
-	until(t, 20*time.Second, "every probe is well", func() bool {
+	until(t, "every probe is well", func() bool {
 		return probesAreWell(fetch(s.url + "/health"))
 	})
 	before := truth.report()
-	startLoad(t, "-addr", truth.addr, "-old", "0", "-new", "2", "-requests", "2000").finish(time.Minute)
+	startLoad(t, "-addr", truth.addr, "-old", "0", "-new", "2", "-requests", "2000").finish()
 	want := sum(truth.report().minus(before))
-	until(t, 10*time.Second, "every request is counted", func() bool { return s.requests("truth") == want })
+	until(t, "every request is counted", func() bool { return s.requests("truth") == want })
 
 	// What other users' processes are is known as well.
 	var look struct {
@@ -105,7 +104,7 @@ func probesAreWell(answer string) bool {
 func TestDeployedConfigurationIsRight(t *testing.T) {
 	needRoot(t)
 	p := start(t, nil, binary(t, "vitals"), "config", "check", "deploy/systemd/config.yaml")
-	p.wait(10 * time.Second)
+	p.wait()
 	if code := p.ProcessState.ExitCode(); code != 0 {
 		t.Errorf("exit %d\n%s", code, p.stderr())
 	}

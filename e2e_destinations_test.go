@@ -40,7 +40,7 @@ push:
 	write(list + "  - {type: stdout, interval: 1s, keep: vitals_units, format: influx, timestamps: true}\n")
 	p := start(t, nil, binary(t, "vitals"), "--headless", "--config", config, "--instance", "e2e")
 
-	until(t, 15*time.Second, "all four have something", func() bool {
+	until(t, "all four have something", func() bool {
 		text, err := os.ReadFile(file)
 		return err == nil && strings.Contains(string(text), "\nvitals_units{") && strings.Contains(p.stdout(), "vitals_units,") &&
 			strings.Contains(fetch(gw.url+"/metrics"), `env="test"`) &&
@@ -71,8 +71,9 @@ push:
 		}
 	}
 	write(list)
-	until(t, 10*time.Second, "standard output is taken away", func() bool { return strings.Contains(p.stderr(), "was read again") })
-	time.Sleep(1500 * time.Millisecond)
+	until(t, "standard output is taken away", func() bool {
+		return strings.Contains(grep(p.stderr(), "unit=destination/stdout"), `msg="unit gone"`)
+	}, p.stderr)
 	before := p.stdout()
 	time.Sleep(2500 * time.Millisecond)
 	if after := p.stdout(); after != before {
@@ -107,7 +108,7 @@ func TestDestinationsAreJudged(t *testing.T) {
 			t.Fatal(err)
 		}
 		q := start(t, nil, binary(t, "vitals"), "--headless", "--config", file)
-		q.wait(20 * time.Second)
+		q.wait()
 		if code := q.ProcessState.ExitCode(); code != 2 || !strings.Contains(q.stderr(), says) {
 			t.Errorf("%q: exit code %d, %s", text, code, q.stderr())
 		}

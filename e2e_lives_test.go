@@ -89,7 +89,7 @@ func (w *watched) lives(pid int) []core.ProcKey {
 func (w *watched) ended(pid, n int) core.Exit {
 	w.t.Helper()
 	var x core.Exit
-	until(w.t, 20*time.Second, fmt.Sprintf("end of life %d of process %d", n, pid), func() bool {
+	until(w.t, fmt.Sprintf("end of life %d of process %d", n, pid), func() bool {
 		keys := w.lives(pid)
 		if len(keys) < n {
 			return false
@@ -135,12 +135,12 @@ func watchLives(t *testing.T) *watched {
 	w.stop = sync.OnceFunc(func() {
 		cancel()
 		parts.Wait()
-		until(t, 10*time.Second, "goroutines and kernel objects back at the baseline", func() bool {
+		until(t, "goroutines and kernel objects back at the baseline", func() bool {
 			return runtime.NumGoroutine() <= goroutines && ourObjects(t) <= objects
 		})
 	})
 	t.Cleanup(w.stop)
-	until(t, 20*time.Second, "lifecycle is attached", func() bool { return w.s.Settled() && w.d.Ready() })
+	until(t, "lifecycle is attached", func() bool { return w.s.Settled() && w.d.Ready() })
 	if s := w.s.Stats(); s.Attached != 1 {
 		t.Fatalf("not attached: %+v", s)
 	}

@@ -19,17 +19,18 @@ import (
 func TestCountedPlusLostIsTheTruth(t *testing.T) {
 	needRoot(t)
 	truth := startTruth(t, "127.0.0.1:0")
-	load := startLoad(t, "-addr", truth.addr, "-old", "4", "-new", "4", "-for", "9s")
+	load := startLoad(t, "-addr", truth.addr, "-old", "4", "-new", "4", "-for", "1h")
 	before := truth.report()
 	config := writeConfig(t, "limits:\n  requests_ring: 4KiB\n")
-	snap := startSnapshot(t, time.Minute, "--config", config, "--include", fmt.Sprintf("pid=%d", truth.Process.Pid))
-	done := make(chan truthReport, 1)
-	go func() { done <- load.finish(time.Minute) }()
+	snap := startSnapshot(t, "--config", config, "--include", fmt.Sprintf("pid=%d", truth.Process.Pid))
+	load.tell("go")
 	time.Sleep(2 * time.Second)
 	snap.Process.Signal(syscall.SIGSTOP)
 	time.Sleep(5 * time.Second)
 	snap.Process.Signal(syscall.SIGCONT)
-	<-done
+	time.Sleep(2 * time.Second)
+	load.tell("stop")
+	load.sent()
 	time.Sleep(700 * time.Millisecond)
 	want := sum(truth.report().minus(before))
 	got := snap.stop()
@@ -58,13 +59,13 @@ func TestLossIsOnScreenAndInTheMetrics(t *testing.T) {
 	// Below a shell without job control, so that nobody takes note of the stop.
 	term.run(fmt.Sprintf("sh -c '%s --ui --push %s --interval 1s --instance e2e --config %s --include pid=%d; true'",
 		binary(t, "vitals"), gw.url, config, truth.Process.Pid))
-	gw.waitAttached("e2e")
+	gw.waitAttached("e2e", 1)
 	pid := term.pid()
 	syscall.Kill(pid, syscall.SIGSTOP)
-	startLoad(t, "-addr", truth.addr, "-old", "0", "-new", "4", "-requests", "20000").finish(time.Minute)
+	startLoad(t, "-addr", truth.addr, "-old", "0", "-new", "4", "-requests", "20000").finish()
 	syscall.Kill(pid, syscall.SIGCONT)
 	var pushed string
-	until(t, 15*time.Second, "the loss is pushed", func() bool {
+	until(t, "the loss is pushed", func() bool {
 		for line := range strings.Lines(fetch(gw.url + "/metrics")) {
 			if strings.HasPrefix(line, "vitals_events_lost_total{") && strings.Contains(line, `reason="requests"`) {
 				pushed = strings.Fields(line)[len(strings.Fields(line))-1]
@@ -88,7 +89,7 @@ func writeConfig(t *testing.T, text string) string {
 // A killed vitals leaves nothing in the kernel.
 func TestI68_KilledLeavesNothing(t *testing.T) {
 	needRoot(t)
-	snap := startSnapshot(t, time.Minute)
+	snap := startSnapshot(t)
 	held := objectsOf(t, snap.Process.Pid)
 	for _, kind := range []string{"prog ", "link ", "map "} {
 		if !slices.ContainsFunc(held, func(o string) bool { return strings.HasPrefix(o, kind) }) {
@@ -96,7 +97,7 @@ func TestI68_KilledLeavesNothing(t *testing.T) {
 		}
 	}
 	snap.end(syscall.SIGKILL)
-	until(t, 10*time.Second, "the kernel is clean", func() bool { return len(stillThere(t, held)) == 0 })
+	until(t, "the kernel is clean", func() bool { return len(stillThere(t, held)) == 0 })
 }
 
 // objectsOf lists what a process holds in the kernel: "prog 7", "map 8", and

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // Debian's Prometheus, with the configuration of deploy/, scrapes /metrics and
@@ -23,7 +22,7 @@ func TestPrometheusScrapesWhatIsServedAndFound(t *testing.T) {
 	waitPort(t, redisPort)
 	s := startServing(t, "-p", fmt.Sprint(redis.Process.Pid))
 	instance := fmt.Sprintf("127.0.0.1:%d", redisPort)
-	until(t, 20*time.Second, "redis is a target", func() bool { return strings.Contains(fetch(s.url+"/sd?integrations=redis"), instance) })
+	until(t, "redis is a target", func() bool { return strings.Contains(fetch(s.url+"/sd?integrations=redis"), instance) })
 
 	text, err := os.ReadFile("deploy/prometheus/prometheus.yml")
 	if err != nil {
@@ -61,12 +60,12 @@ func TestPrometheusScrapesWhatIsServedAndFound(t *testing.T) {
 		}
 		return out
 	}
-	until(t, 30*time.Second, "vitals is scraped", func() bool { return len(ask(`vitals_build_info{job="vitals"}`)) == 1 })
-	until(t, 30*time.Second, "redis is scraped as a target of its own", func() bool {
+	until(t, "vitals is scraped", func() bool { return len(ask(`vitals_build_info{job="vitals"}`)) == 1 })
+	until(t, "redis is scraped as a target of its own", func() bool {
 		got := ask(fmt.Sprintf(`redis_connected_clients{job="integrations/redis",instance=%q}`, instance))
 		return len(got) == 1 && got[0]["agent_hostname"] == "e2e"
 	})
-	until(t, 20*time.Second, "every target is up", func() bool {
+	until(t, "every target is up", func() bool {
 		return len(ask(`up{job!="pushgateway"} == 1`)) >= 2 && len(ask(`up{job!="pushgateway"} == 0`)) == 0
 	})
 	if twice := ask(`redis_connected_clients{job="vitals"}`); len(twice) > 0 {

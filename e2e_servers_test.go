@@ -20,7 +20,7 @@ func TestServersOfEveryKindAreSeen(t *testing.T) {
 		`require("http").createServer((q, r) => { r.statusCode = 201; r.end("hi") }).listen(%d, "127.0.0.1")`, nodePort))
 	waitPort(t, pythonPort)
 	waitPort(t, nodePort)
-	snap := startSnapshot(t, time.Minute)
+	snap := startSnapshot(t)
 
 	const n = 50
 	for range n {
@@ -45,7 +45,7 @@ func TestServersOfEveryKindAreSeen(t *testing.T) {
 		language string
 		row      lookRow
 	}{
-		{workers(t, nginx)[0], "c", lookRow{Method: "GET", Route: "/static/GPL-3", Status: 200}},
+		{children(t, nginx)[0], "c", lookRow{Method: "GET", Route: "/static/GPL-3", Status: 200}},
 		{truth.Process.Pid, "go", lookRow{Method: "GET", Route: "/users/{id}", Status: 200}},
 		{python.Process.Pid, "python", lookRow{Method: "GET", Route: "/", Status: 200}},
 		{node.Process.Pid, "node", lookRow{Method: "GET", Route: "/things/{id}", Status: 201}},
@@ -66,9 +66,9 @@ func TestServersOfEveryKindAreSeen(t *testing.T) {
 func TestOneProcessOnly(t *testing.T) {
 	needRoot(t)
 	chosen, other := startTruth(t, "127.0.0.1:0"), startTruth(t, "127.0.0.1:0")
-	snap := startSnapshot(t, time.Minute, "-p", fmt.Sprint(chosen.Process.Pid))
-	startLoad(t, "-addr", other.addr, "-old", "0", "-new", "2", "-requests", "1000").finish(time.Minute)
-	startLoad(t, "-addr", chosen.addr, "-old", "0", "-new", "2", "-requests", "1000").finish(time.Minute)
+	snap := startSnapshot(t, "-p", fmt.Sprint(chosen.Process.Pid))
+	startLoad(t, "-addr", other.addr, "-old", "0", "-new", "2", "-requests", "1000").finish()
+	startLoad(t, "-addr", chosen.addr, "-old", "0", "-new", "2", "-requests", "1000").finish()
 	time.Sleep(500 * time.Millisecond)
 	got := snap.stop()
 	var n uint64

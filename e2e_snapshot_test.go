@@ -6,7 +6,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // look is the part of the snapshot's JSON that the tests read.
@@ -52,12 +51,12 @@ type lookRow struct {
 // snapshotting is a running `vitals snapshot --for`.
 type snapshotting struct{ *proc }
 
-// startSnapshot returns once the probes are attached.
-func startSnapshot(t *testing.T, window time.Duration, args ...string) snapshotting {
+// startSnapshot returns once the probes are attached. Its window ends with stop.
+func startSnapshot(t *testing.T, args ...string) snapshotting {
 	t.Helper()
-	args = append([]string{"snapshot", "--for", window.String(), "-o", "json"}, args...)
+	args = append([]string{"snapshot", "--for", "1h", "-o", "json"}, args...)
 	p := start(t, nil, binary(t, "vitals"), args...)
-	until(t, 10*time.Second, "snapshot watches", func() bool { return strings.Contains(p.stderr(), "watching") })
+	until(t, "snapshot watches", func() bool { return strings.Contains(p.stderr(), "watching") }, p.stderr)
 	return snapshotting{p}
 }
 
@@ -65,12 +64,7 @@ func startSnapshot(t *testing.T, window time.Duration, args ...string) snapshott
 func (s snapshotting) stop() look {
 	s.t.Helper()
 	s.Process.Signal(syscall.SIGINT)
-	return s.result(20 * time.Second)
-}
-
-func (s snapshotting) result(limit time.Duration) look {
-	s.t.Helper()
-	s.wait(limit)
+	s.wait()
 	var l look
 	if err := json.Unmarshal([]byte(s.stdout()), &l); err != nil {
 		s.t.Fatalf("snapshot: %v (%v)\n%s\n%s", err, s.err, tail(s.stdout()), tail(s.stderr()))

@@ -11,7 +11,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // caller is somebody who may call sudo vitals and nothing else: their home, and
@@ -48,7 +47,7 @@ func TestUnderSudoFilesOfRootStayRoots(t *testing.T) {
 	os.WriteFile(secret, []byte("topsecret"), 0o600)
 	run := func(args ...string) string {
 		p := start(t, env, binary(t, "vitals"), args...)
-		p.wait(40 * time.Second)
+		p.wait()
 		return p.stdout() + p.stderr()
 	}
 	text := "push:\n"
@@ -85,14 +84,14 @@ func TestUnderSudoFilesBelongToTheCaller(t *testing.T) {
 	ours := filepath.Join(t.TempDir(), "vitals.prom")
 	os.WriteFile(config, []byte("push: {type: textfile, path: "+ours+"}\n"), 0o644)
 	p := start(t, env, binary(t, "vitals"), "--once")
-	p.wait(40 * time.Second)
+	p.wait()
 	if _, err := os.Stat(ours); err == nil || p.ProcessState.ExitCode() == 0 || !strings.Contains(p.stderr(), "permission denied") {
 		t.Errorf("written where only root may: %v\n%s", err, tail(p.stderr()))
 	}
 	theirs := filepath.Join(home, "vitals.prom")
 	os.WriteFile(config, []byte("push: {type: textfile, path: "+theirs+"}\n"), 0o644)
 	p = start(t, env, binary(t, "vitals"), "--once")
-	p.wait(40 * time.Second)
+	p.wait()
 	if st, err := os.Stat(theirs); err != nil || st.Sys().(*syscall.Stat_t).Uid != 65534 {
 		t.Errorf("%v, exit %d\n%s", err, p.ProcessState.ExitCode(), tail(p.stderr()))
 	}

@@ -2,9 +2,10 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -27,13 +28,18 @@ func openTerminal(t *testing.T, width, height int) *terminal {
 	term.tmux("-f", "/dev/null", "new-session", "-d", "-s", "e2e", "-x", strconv.Itoa(width), "-y", strconv.Itoa(height),
 		"env", "PS1=prompt$ ", "TERM=screen-256color", "LC_ALL=C.UTF-8", "XDG_CONFIG_HOME="+t.TempDir(), "XDG_STATE_HOME="+t.TempDir(), "sh")
 	t.Cleanup(func() {
+		left := term.programs()
 		exec.Command("tmux", "-L", term.socket, "kill-server").Run()
 		// The program is told by a hang-up and takes its leave: it writes its state.
-		for range 100 {
-			if exec.Command("pgrep", "-f", filepath.Join(built.dir, "vitals")+".*").Run() != nil {
-				return
-			}
-			time.Sleep(50 * time.Millisecond)
+		for deadline := time.Now().Add(patience); len(left) > 0; time.Sleep(50 * time.Millisecond) {
+			late := time.Now().After(deadline)
+			left = slices.DeleteFunc(left, func(pid int) bool {
+				if late {
+					t.Errorf("process %d did not end with its terminal", pid)
+					syscall.Kill(pid, syscall.SIGKILL)
+				}
+				return late || syscall.Kill(pid, 0) != nil
+			})
 		}
 	})
 	term.waitFor("prompt$")
@@ -73,28 +79,43 @@ func (m *terminal) waitMatch(pattern string) string {
 	m.t.Helper()
 	re := regexp.MustCompile(pattern)
 	var s string
-	for deadline := time.Now().Add(12 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-		if s = m.screen(); re.MatchString(s) {
-			return s
+	until(m.t, fmt.Sprintf("the screen shows %q", pattern), func() bool {
+		s = m.screen()
+		return re.MatchString(s)
+	}, func() string { return s })
+	return s
+}
+
+// waitPrompt returns when the program has left and the shell asks again: keys that
+// came too late for the program may stand there.
+func (m *terminal) waitPrompt() string {
+	m.t.Helper()
+	return m.waitMatch(`(?m)^q*prompt\$[ q]*\s*\z`)
+}
+
+// programs are the pids of all that runs in the terminal, the shell first.
+func (m *terminal) programs() (pids []int) {
+	m.t.Helper()
+	shell, _ := strconv.Atoi(strings.TrimSpace(m.tmux("display-message", "-p", "-t", "e2e", "#{pane_pid}")))
+	pids = []int{shell}
+	for i := 0; i < len(pids); i++ {
+		out, _ := exec.Command(need(m.t, "ps"), "-o", "pid=", "--ppid", strconv.Itoa(pids[i])).Output()
+		for _, f := range strings.Fields(string(out)) {
+			pid, _ := strconv.Atoi(f)
+			pids = append(pids, pid)
 		}
 	}
-	m.t.Fatalf("the screen never showed %q:\n%s", pattern, s)
-	return ""
+	return pids
 }
 
 // pid returns the pid of the vitals that runs in the terminal, below the shell.
 func (m *terminal) pid() (pid int) {
 	m.t.Helper()
-	parents := []string{strings.TrimSpace(m.tmux("display-message", "-p", "-t", "e2e", "#{pane_pid}"))}
-	until(m.t, 5*time.Second, "vitals runs in the terminal", func() bool {
-		out, _ := exec.Command("ps", "-o", "pid=,comm=", "--ppid", strings.Join(parents, ",")).Output()
-		for line := range strings.Lines(string(out)) {
-			var comm string
-			fmt.Sscan(line, &pid, &comm)
-			if comm == "vitals" {
+	until(m.t, "vitals runs in the terminal", func() bool {
+		for _, pid = range m.programs() {
+			if comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid)); string(comm) == "vitals\n" {
 				return true
 			}
-			parents = append(parents, strconv.Itoa(pid))
 		}
 		return false
 	})
@@ -106,26 +127,29 @@ func TestOneNumberInFourPlaces(t *testing.T) {
 	needRoot(t)
 	truth := startTruth(t, "127.0.0.1:0")
 	gw := startGateway(t, freePort(t))
+	only := fmt.Sprintf("pid=%d", truth.Process.Pid)
 	term := openTerminal(t, 120, 36)
-	term.run(fmt.Sprintf("%s --push %s --interval 1s --ui --instance e2e", binary(t, "vitals"), gw.url))
+	term.run(fmt.Sprintf("%s --push %s --interval 1s --ui --instance e2e --include %s", binary(t, "vitals"), gw.url, only))
 	term.waitFor("Overview")
-	gw.waitAttached("e2e")
-	snap := startSnapshot(t, time.Minute)
+	gw.waitAttached("e2e", 1)
+	snap := startSnapshot(t, "--include", only)
 
 	before := truth.report()
-	startLoad(t, "-addr", truth.addr, "-old", "0", "-new", "4", "-requests", "20000").finish(time.Minute)
+	startLoad(t, "-addr", truth.addr, "-old", "0", "-new", "4", "-requests", "6000", "-rate", "4000").finish()
 	want := truth.report().minus(before)
 	time.Sleep(500 * time.Millisecond)
 
 	sameCounts(t, "snapshot", snap.stop().counts("server", truth.Process.Pid), want)
-	until(t, 10*time.Second, "the gateway has the truth", func() bool { return gw.requests("truth") == sum(want) })
+	until(t, "the gateway has the truth", func() bool { return gw.requests("truth") == sum(want) }, func() string {
+		return fmt.Sprintf("%d, truth is %d\n%s", gw.requests("truth"), sum(want), grep(fetch(gw.url+"/metrics"), "vitals_events_lost"))
+	})
 
 	// On the screen: the process' routes with their counts.
 	openProcess(term, truth.Process.Pid)
 	n := want["GET /users/{id} 200"]
 	term.waitMatch(fmt.Sprintf(`GET\s+/users/\{id\}.*\b%d\b`, n))
 	term.keys("q", "q", "q")
-	term.waitFor("prompt$")
+	term.waitPrompt()
 }
 
 // openProcess shows the page of a process, on its Routes tab.
@@ -145,16 +169,15 @@ func openProcess(term *terminal, pid int) {
 func TestTogglingFreezesOneAndNotTheOther(t *testing.T) {
 	needRoot(t)
 	a, b := startTruth(t, "127.0.0.1:0", "OTEL_SERVICE_NAME=alpha"), startTruth(t, "127.0.0.1:0", "OTEL_SERVICE_NAME=beta")
-	loadA := startLoad(t, "-addr", a.addr, "-old", "2", "-new", "0", "-for", "25s", "-rate", "500")
-	loadB := startLoad(t, "-addr", b.addr, "-old", "2", "-new", "0", "-for", "25s", "-rate", "500")
+	loadA := startLoad(t, "-addr", a.addr, "-old", "2", "-new", "0", "-for", "1h", "-rate", "500")
+	loadB := startLoad(t, "-addr", b.addr, "-old", "2", "-new", "0", "-for", "1h", "-rate", "500")
 	gw := startGateway(t, freePort(t))
 	term := openTerminal(t, 120, 36)
 	term.run(fmt.Sprintf("%s --ui --push %s --interval 1s --instance e2e --include pid=%d --include pid=%d", binary(t, "vitals"), gw.url, a.Process.Pid, b.Process.Pid))
 	term.waitFor("Overview")
-	gw.waitAttached("e2e")
-	go loadA.finish(time.Minute)
-	bDone := make(chan truthReport, 1)
-	go func() { bDone <- loadB.finish(time.Minute) }()
+	gw.waitAttached("e2e", 2)
+	loadA.tell("go")
+	loadB.tell("go")
 
 	toggle := func(pid int) {
 		term.keys("2", "/")
@@ -164,30 +187,50 @@ func TestTogglingFreezesOneAndNotTheOther(t *testing.T) {
 		term.waitMatch(fmt.Sprintf(`\b%d\b`, pid))
 		term.keys("Space")
 	}
-	time.Sleep(3 * time.Second)
-	toggle(a.Process.Pid)
-	time.Sleep(2500 * time.Millisecond) // a second for the toggle, one for the tick, some for the push
-	frozen := gw.requests("alpha")
-	time.Sleep(3 * time.Second)
-	if later := gw.requests("alpha"); later != frozen {
-		t.Errorf("A counts on although it is off: %d, then %d", frozen, later)
+	// pushed waits for the next push that has more of B, and returns what it has of A.
+	pushed := func() uint64 {
+		before, got := gw.requests("beta"), gw.services()
+		until(t, "B counts", func() bool { got = gw.services(); return got["beta"] > before })
+		return got["alpha"]
 	}
-	toggle(a.Process.Pid)
-	until(t, 4*time.Second, "A counts again", func() bool { return gw.requests("alpha") > frozen })
+	until(t, "A counts, too", func() bool { return pushed() > 0 })
+	soon(t, 4*time.Second, "A counts again", func() time.Duration { // a second for the toggle, two for the push, one for us
+		toggle(a.Process.Pid)
+		until(t, "A is off", func() bool { return gw.attached("e2e") == 1 }, term.screen)
+		frozen := pushed()
+		until(t, "what was under way is there", func() bool {
+			before := frozen
+			frozen = pushed()
+			return frozen == before
+		})
+		for range 3 {
+			if later := pushed(); later != frozen {
+				t.Errorf("A counts on although it is off: %d, then %d", frozen, later)
+			}
+		}
+		toggle(a.Process.Pid)
+		began := time.Now()
+		until(t, "A counts again", func() bool { return gw.requests("alpha") > frozen }, term.screen)
+		return time.Since(began)
+	})
 
-	want := sum((<-bDone).Counts)
-	until(t, 10*time.Second, "B has no gap", func() bool { return gw.requests("beta") == want })
+	loadA.tell("stop")
+	loadB.tell("stop")
+	loadA.sent()
+	want := sum(loadB.sent().Counts)
+	until(t, "B has no gap", func() bool { return gw.requests("beta") == want },
+		func() string { return fmt.Sprintf("%d, truth is %d", gw.requests("beta"), want) })
 
 	toggle(a.Process.Pid)
 	toggle(b.Process.Pid)
 	pid := term.pid()
-	until(t, 5*time.Second, "no link of the requests probe is left", func() bool {
+	until(t, "no link of the requests probe is left", func() bool {
 		return !strings.Contains(strings.Join(objectsOf(t, pid), "\n"), "sock_send_length")
 	})
 	held := objectsOf(t, pid)
 	term.keys("q", "q", "q")
-	term.waitFor("prompt$")
-	until(t, 5*time.Second, "nothing is left", func() bool { return len(stillThere(t, held)) == 0 })
+	term.waitPrompt()
+	until(t, "nothing is left", func() bool { return len(stillThere(t, held)) == 0 })
 }
 
 // After quitting, the terminal is as it was; too small a terminal still tells the health.
@@ -201,7 +244,7 @@ func TestTheTerminalIsLeftAsItWas(t *testing.T) {
 	term.tmux("resize-window", "-t", "e2e", "-x", "80", "-y", "24")
 	term.waitFor("Over")
 	term.keys("q")
-	s := term.waitFor("prompt$")
+	s := term.waitPrompt()
 	if !strings.Contains(s, "before") {
 		t.Errorf("the screen before is gone:\n%s", s)
 	}
@@ -220,10 +263,10 @@ func TestKilledDashboardLeavesNothing(t *testing.T) {
 	term.run(binary(t, "vitals"))
 	term.waitFor("Overview")
 	pid := term.pid()
-	until(t, 10*time.Second, "attached", func() bool {
+	until(t, "attached", func() bool {
 		return strings.Contains(strings.Join(objectsOf(t, pid), "\n"), "sock_send_length")
 	})
 	held := objectsOf(t, pid)
 	syscall.Kill(pid, syscall.SIGKILL)
-	until(t, 10*time.Second, "nothing is left", func() bool { return len(stillThere(t, held)) == 0 })
+	until(t, "nothing is left", func() bool { return len(stillThere(t, held)) == 0 })
 }

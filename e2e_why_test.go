@@ -9,7 +9,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // Why tells the rule, what is attached and what would change it; a dry run
@@ -19,7 +18,7 @@ func TestWhyOfARealProcess(t *testing.T) {
 	sleeper := start(t, []string{"OTEL_SERVICE_NAME=quiet-shop"}, "/bin/sleep", "60")
 	ask := func(args ...string) string {
 		p := start(t, nil, binary(t, "vitals"), append([]string{"why"}, args...)...)
-		p.wait(30 * time.Second)
+		p.wait()
 		return p.stdout() + p.stderr()
 	}
 	config := writeConfig(t, "services: {quiet-shop: {network: off}}\n")

@@ -13,12 +13,13 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // load opens the old connections and uses each once, prints "ready", waits for
 // a line on standard input, opens the new ones, sends exactly the given number
-// of requests and prints a report.
+// of requests, or until its time is over or another line comes, and prints a report.
 func load(args []string) error {
 	flags := flag.NewFlagSet("load", flag.ExitOnError)
 	addr := flags.String("addr", "", "server, or unix:PATH")
@@ -44,9 +45,16 @@ func load(args []string) error {
 		conns = append(conns, c)
 	}
 	fmt.Println("ready")
-	if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
+	orders := bufio.NewReader(os.Stdin)
+	if _, err := orders.ReadString('\n'); err != nil {
 		return err
 	}
+	var stop atomic.Bool
+	go func() {
+		if _, err := orders.ReadString('\n'); err == nil {
+			stop.Store(true)
+		}
+	}()
 	for range *fresh {
 		c, err := dial(*addr)
 		if err != nil {
@@ -73,7 +81,7 @@ func load(args []string) error {
 		}
 		results[i] = newCounts()
 		wg.Go(func() {
-			failures[i] = c.run(rand.New(rand.NewPCG(1, uint64(i))), share, deadline, pace, *waits, results[i])
+			failures[i] = c.run(rand.New(rand.NewPCG(1, uint64(i))), share, deadline, &stop, pace, *waits, results[i])
 		})
 	}
 	wg.Wait()
@@ -112,10 +120,10 @@ func dial(addr string) (*client, error) {
 	return &client{c, bufio.NewReader(c)}, nil
 }
 
-func (c *client) run(rnd *rand.Rand, n int, deadline time.Time, pace time.Duration, waits bool, out *counts) error {
+func (c *client) run(rnd *rand.Rand, n int, deadline time.Time, stop *atomic.Bool, pace time.Duration, waits bool, out *counts) error {
 	next := time.Now()
 	for range n {
-		if !deadline.IsZero() && time.Now().After(deadline) {
+		if stop.Load() || !deadline.IsZero() && time.Now().After(deadline) {
 			return nil
 		}
 		if pace > 0 {

@@ -6,10 +6,9 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"math"
 	"net"
 	"net/http"
-	"sort"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -36,27 +35,24 @@ func (c *counts) add(method, route string, status int, d time.Duration) {
 	}
 }
 
-// report is the JSON that both modes print.
+// report is the JSON that both modes print. Durations are sorted, in seconds.
 type report struct {
-	Counts    map[string]uint64             `json:"counts"`
-	Quantiles map[string]map[string]float64 `json:"quantiles"`
-	Total     uint64                        `json:"total"`
-	Seconds   float64                       `json:"seconds"`
+	Counts    map[string]uint64    `json:"counts"`
+	Durations map[string][]float64 `json:"durations"`
+	Total     uint64               `json:"total"`
+	Seconds   float64              `json:"seconds"`
 }
 
 func (c *counts) report() report {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	r := report{Counts: map[string]uint64{}, Quantiles: map[string]map[string]float64{}}
+	r := report{Counts: map[string]uint64{}, Durations: map[string][]float64{}}
 	for k, v := range c.n {
 		r.Counts[k] = v
 		r.Total += v
 	}
 	for route, ds := range c.durations {
-		sorted := append([]float64(nil), ds...)
-		sort.Float64s(sorted)
-		at := func(q float64) float64 { return sorted[max(int(math.Ceil(q*float64(len(sorted))))-1, 0)] }
-		r.Quantiles[route] = map[string]float64{"p50": at(.5), "p90": at(.9), "p99": at(.99), "max": sorted[len(sorted)-1]}
+		r.Durations[route] = slices.Sorted(slices.Values(ds))
 	}
 	return r
 }
