@@ -295,7 +295,7 @@ func (s *sink) total(k core.ProcKey) (n uint64) {
 }
 
 // roomy is a ring for tests that want nothing lost on a busy machine.
-const roomy = 16 << 20
+const roomy = 32 << 20
 
 type running struct {
 	*probe
