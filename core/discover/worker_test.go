@@ -1,6 +1,9 @@
 package discover
 
 import (
+	"os"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -48,4 +51,21 @@ func TestLateResultsAreTaken(t *testing.T) {
 	eventually(t, "the late one has ended", func() bool { return !p.replace(time.Now()) && len(p.workers) == 1 })
 	p.stop()
 	wg.Wait()
+}
+
+func TestBootTimeIsTheKernels(t *testing.T) {
+	text, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if seconds, ok := strings.CutPrefix(line, "btime "); ok {
+			n, err := strconv.ParseInt(strings.TrimSpace(seconds), 10, 64)
+			if off := bootTime().Sub(time.Unix(n, 0)); err != nil || off < -time.Second || off > 2*time.Second {
+				t.Errorf("%v after the kernel's word (%v)", off, err)
+			}
+			return
+		}
+	}
+	t.Error("the kernel says nothing")
 }
