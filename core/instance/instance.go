@@ -131,11 +131,18 @@ func locked(path string) bool {
 		return false
 	}
 	defer f.Close()
-	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	return held(f, path)
+}
+
+func held(f *os.File, path string) bool {
+	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		return true
 	}
-	if err == nil {
+	// Somebody else may have removed it meanwhile: what is there now is of a new
+	// process with that pid.
+	var st unix.Stat_t
+	if err == nil && unix.Fstat(int(f.Fd()), &st) == nil && st.Nlink > 0 {
 		os.Remove(path) // not ours to remove without the right to: then it stays, harmless
 	}
 	return false

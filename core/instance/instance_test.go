@@ -128,3 +128,24 @@ func TestTheDirectoryOfAUserIsTheirs(t *testing.T) {
 		t.Errorf("%v", files)
 	}
 }
+
+// An entry that was stale when it was opened, and belongs to a living process when
+// it is looked at, stays.
+func TestEntryOfANewProcessStays(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "17.lock")
+	stale, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stale.Close()
+	os.Remove(path) // another copy was faster
+	if err := os.WriteFile(path, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if held(stale, path) {
+		t.Error("the stale one is held")
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Error(err)
+	}
+}
