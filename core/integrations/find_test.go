@@ -37,7 +37,7 @@ func birth(pid int32) uint64 {
 	return n
 }
 
-// another is a new process in our namespaces.
+// another is a new process in our namespaces: its candidates are tried from here.
 func another(t *testing.T) int32 {
 	t.Helper()
 	cmd := exec.Command("sleep", "60")
@@ -58,15 +58,12 @@ func (w *world) probedBefore(f *fake) (before []string) {
 	return slices.DeleteFunc(f.seen().probed, func(s string) bool { return s == later })
 }
 
-// own is a pid whose namespaces are ours: candidates for it are tried from here.
-func own() int32 { return int32(os.Getppid()) }
-
 const idFound = "integration/fake/127.0.0.1:7000"
 
 func TestAnExecutableThatAnswersIsSwitchedOn(t *testing.T) {
 	f := &fake{}
 	w := newWorld(t, nil, f.kind("fake", nil))
-	w.m.ProcessUp(proc(own(), "faked", "tcp 0.0.0.0:7000"))
+	w.m.ProcessUp(proc(another(t), "faked", "tcp 0.0.0.0:7000"))
 	r := w.untilRuns(idFound)
 	if r.Origin != "found" || r.Why != "executable faked; it answers" || len(r.Procs) != 1 || r.Service != "faked" {
 		t.Errorf("%+v", r)
@@ -82,7 +79,7 @@ func TestAnExecutableThatAnswersIsSwitchedOn(t *testing.T) {
 func TestAPortAloneIsNoEvidence(t *testing.T) {
 	f := &fake{}
 	w := newWorld(t, nil, f.kind("fake", nil))
-	w.m.ProcessUp(proc(own(), "python3", "tcp 127.0.0.1:7"))
+	w.m.ProcessUp(proc(another(t), "python3", "tcp 127.0.0.1:7"))
 	if probed := w.probedBefore(f); len(probed) != 0 || w.row("integration/fake/127.0.0.1:7").ID != "" {
 		t.Errorf("it was probed %v", probed)
 	}
@@ -91,7 +88,7 @@ func TestAPortAloneIsNoEvidence(t *testing.T) {
 func TestAProtocolIsEvidence(t *testing.T) {
 	f := &fake{}
 	w := newWorld(t, nil, f.kind("fake", nil))
-	p := proc(own(), "clone", "tcp 127.0.0.1:7")
+	p := proc(another(t), "clone", "tcp 127.0.0.1:7")
 	w.m.ProcessUp(p)
 	w.m.Serves(p.ProcKey, "http")
 	w.m.Serves(p.ProcKey, "fake")
@@ -103,7 +100,7 @@ func TestAProtocolIsEvidence(t *testing.T) {
 func TestWhatIsNotObservedIsNotFound(t *testing.T) {
 	f := &fake{}
 	w := newWorld(t, nil, f.kind("fake", nil))
-	p := proc(own(), "faked", "tcp 127.0.0.1:7000")
+	p := proc(another(t), "faked", "tcp 127.0.0.1:7000")
 	p.Skip = "excluded by rule name=faked"
 	w.m.ProcessUp(p)
 	w.m.ProcessUp(proc(int32(os.Getpid()), "faked", "tcp 127.0.0.1:7001"))
@@ -120,7 +117,7 @@ func TestCandidatesAreTriedInOrderUntilOneAnswers(t *testing.T) {
 		return "", errors.New("refused")
 	}}
 	w := newWorld(t, nil, f.kind("fake", nil))
-	w.m.ProcessUp(proc(own(), "faked", "tcp 10.0.0.1:7001", "tcp [::]:7002", "tcp 127.0.0.1:7001", "tcp 0.0.0.0:7003", "unix /run/fake.sock", "udp 127.0.0.1:9"))
+	w.m.ProcessUp(proc(another(t), "faked", "tcp 10.0.0.1:7001", "tcp [::]:7002", "tcp 127.0.0.1:7001", "tcp 0.0.0.0:7003", "unix /run/fake.sock", "udp 127.0.0.1:9"))
 	w.untilRuns("integration/fake/127.0.0.1:7001")
 	f.locked(func() {
 		if got := strings.Join(f.probed, " "); got != "unix:/run/fake.sock 127.0.0.1:7001" {
@@ -132,7 +129,7 @@ func TestCandidatesAreTriedInOrderUntilOneAnswers(t *testing.T) {
 func TestWorkersOfOneMasterAreOneServer(t *testing.T) {
 	f := &fake{}
 	w := newWorld(t, nil, f.kind("fake", nil))
-	for _, pid := range []int32{own(), another(t), another(t)} {
+	for _, pid := range []int32{another(t), another(t), another(t)} {
 		w.m.ProcessUp(proc(pid, "faked", "tcp 127.0.0.1:7000"))
 	}
 	w.m.ProcessUp(proc(another(t), "faked", "tcp 127.0.0.1:7001"))
@@ -145,7 +142,7 @@ func TestACredentialIsSuggestedAndNeverGuessed(t *testing.T) {
 		return "fake 1.0 wants a login", fmt.Errorf("it says no: %w", kit.ErrCredentials)
 	}}
 	w := newWorld(t, nil, f.kind("fake", nil))
-	w.m.ProcessUp(proc(own(), "faked", "tcp 127.0.0.1:7000"))
+	w.m.ProcessUp(proc(another(t), "faked", "tcp 127.0.0.1:7000"))
 	r := w.untilState(idFound, core.IntegrationSuggested)
 	if r.Needs != core.NeedsLogin || !r.Login || !r.Ambient || !strings.Contains(r.Why, "wants a login") || !strings.Contains(r.Message, "grants") {
 		t.Errorf("%+v", r)
@@ -171,7 +168,7 @@ func TestConsentIsAskedForAndRemembered(t *testing.T) {
 	f := &fake{probe: func(_ context.Context, s fakeSettings) (string, error) { return "", kit.ErrConsent }}
 	memory := newStore(t)
 	w := newWorld(t, func(c *Config) { c.Memory = memory }, f.kind("fake", nil))
-	w.m.ProcessUp(proc(own(), "faked", "tcp 127.0.0.1:7000"))
+	w.m.ProcessUp(proc(another(t), "faked", "tcp 127.0.0.1:7000"))
 	if r := w.untilState(idFound, core.IntegrationSuggested); r.Needs != core.NeedsConsent {
 		t.Errorf("%+v", r)
 	}
@@ -184,7 +181,7 @@ func TestConsentIsAskedForAndRemembered(t *testing.T) {
 	})
 	w.stop()
 	again := newWorld(t, func(c *Config) { c.Memory = memory }, f.kind("fake", nil))
-	again.m.ProcessUp(proc(own(), "faked", "tcp 127.0.0.1:7000"))
+	again.m.ProcessUp(proc(another(t), "faked", "tcp 127.0.0.1:7000"))
 	again.untilRuns(idFound)
 	again.m.Submit(core.Intent{Op: core.IntentIntegrationForget, Unit: idFound})
 	again.untilState(idFound, core.IntegrationSuggested)
@@ -194,7 +191,7 @@ func TestDenyHoldsAndIsRemembered(t *testing.T) {
 	f := &fake{}
 	memory := newStore(t)
 	w := newWorld(t, func(c *Config) { c.Memory = memory }, f.kind("fake", nil))
-	w.m.ProcessUp(proc(own(), "faked", "tcp 127.0.0.1:7000"))
+	w.m.ProcessUp(proc(another(t), "faked", "tcp 127.0.0.1:7000"))
 	w.untilRuns(idFound)
 	w.m.Submit(core.Intent{Op: core.IntentIntegrationDeny, Unit: idFound})
 	w.untilState(idFound, core.IntegrationDenied)
@@ -202,7 +199,7 @@ func TestDenyHoldsAndIsRemembered(t *testing.T) {
 	w.stop()
 	f.probed = nil
 	again := newWorld(t, func(c *Config) { c.Memory = memory }, f.kind("fake", nil))
-	again.m.ProcessUp(proc(own(), "faked", "tcp 127.0.0.1:7000"))
+	again.m.ProcessUp(proc(another(t), "faked", "tcp 127.0.0.1:7000"))
 	again.untilState(idFound, core.IntegrationDenied)
 	time.Sleep(20 * time.Millisecond)
 	f.locked(func() {
@@ -217,7 +214,7 @@ func TestDenyHoldsAndIsRemembered(t *testing.T) {
 func TestDisableHoldsUntilEnabled(t *testing.T) {
 	f := &fake{}
 	w := newWorld(t, nil, f.kind("fake", nil))
-	w.m.ProcessUp(proc(own(), "faked", "tcp 127.0.0.1:7000"))
+	w.m.ProcessUp(proc(another(t), "faked", "tcp 127.0.0.1:7000"))
 	w.untilRuns(idFound)
 	w.m.Submit(core.Intent{Op: core.IntentIntegrationDisable, Unit: idFound})
 	w.untilState(idFound, core.IntegrationDenied)
@@ -229,7 +226,7 @@ func TestRulesOfTheConfigurationHold(t *testing.T) {
 	f := &fake{}
 	w := newWorld(t, nil, f.kind("fake", nil))
 	w.m.Apply(Settings{Deny: []string{"fake/127.0.0.1:7*"}})
-	w.m.ProcessUp(proc(own(), "faked", "tcp 127.0.0.1:7000"))
+	w.m.ProcessUp(proc(another(t), "faked", "tcp 127.0.0.1:7000"))
 	w.m.ProcessUp(proc(another(t), "faked", "tcp 127.0.0.1:8000"))
 	w.untilState(idFound, core.IntegrationDenied)
 	w.untilRuns("integration/fake/127.0.0.1:8000")
@@ -251,7 +248,7 @@ func TestWhatIsConfiguredIsNotFoundASecondTime(t *testing.T) {
 	w := newWorld(t, nil, f.kind("fake", nil))
 	w.use(section("fake", fakeSettings{Address: "127.0.0.1:7000", Value: 3}))
 	w.untilRuns(idFound)
-	w.m.ProcessUp(proc(own(), "faked", "unix /run/fake.sock", "tcp 127.0.0.1:7000"))
+	w.m.ProcessUp(proc(another(t), "faked", "unix /run/fake.sock", "tcp 127.0.0.1:7000"))
 	w.untilRow(idFound, func(r core.IntegrationRow) bool { return len(r.Procs) == 1 })
 	if probed := w.probedBefore(f); len(probed) != 0 || len(w.m.Specs()) != 2 {
 		t.Errorf("probed %v, %d units", probed, len(w.m.Specs()))
@@ -272,7 +269,7 @@ func TestProbesKeepTheirDistance(t *testing.T) {
 		time.Sleep(5 * time.Millisecond)
 		w.m.ProcessDown(p.ProcKey, core.Exit{}, time.Now())
 	}
-	w.m.ProcessUp(proc(own(), "faked", "tcp 127.0.0.1:7000"))
+	w.m.ProcessUp(proc(another(t), "faked", "tcp 127.0.0.1:7000"))
 	w.until("three probes", func() bool { return len(f.seen().probed) >= 3 })
 	if took := time.Since(began); took < 150*time.Millisecond {
 		t.Errorf("three probes within %v", took)
@@ -285,7 +282,7 @@ func TestProbesKeepTheirDistance(t *testing.T) {
 func TestWhatIsSomethingElseIsNotAskedAgain(t *testing.T) {
 	f := &fake{probe: func(context.Context, fakeSettings) (string, error) { return "", kit.ErrOther }}
 	w := newWorld(t, nil, f.kind("fake", nil))
-	w.m.ProcessUp(proc(own(), "faked", "tcp 127.0.0.1:7000"))
+	w.m.ProcessUp(proc(another(t), "faked", "tcp 127.0.0.1:7000"))
 	w.untilRow(idFound, func(r core.IntegrationRow) bool { return strings.Contains(r.Message, "something else") })
 	time.Sleep(120 * time.Millisecond)
 	f.locked(func() {
@@ -299,7 +296,7 @@ func TestAServerThatGoesAndComesBack(t *testing.T) {
 	for _, grace := range []time.Duration{time.Hour, 5 * time.Millisecond} { // it is back within it, and after it
 		f := &fake{}
 		w := newWorld(t, func(c *Config) { c.Limits.Grace = grace }, f.kind("fake", nil))
-		p := proc(own(), "faked", "tcp 127.0.0.1:7000")
+		p := proc(another(t), "faked", "tcp 127.0.0.1:7000")
 		w.m.ProcessUp(p)
 		w.untilRuns(idFound)
 		f.locked(func() { f.probed = nil })
@@ -327,7 +324,7 @@ func TestAServerThatGoesAndComesBack(t *testing.T) {
 func TestAServerThatStaysAwayIsForgotten(t *testing.T) {
 	f := &fake{}
 	w := newWorld(t, func(c *Config) { c.Limits.Grace, c.Limits.Forget = 5*time.Millisecond, 50*time.Millisecond }, f.kind("fake", nil))
-	p := proc(own(), "faked", "tcp 127.0.0.1:7000")
+	p := proc(another(t), "faked", "tcp 127.0.0.1:7000")
 	w.m.ProcessUp(p)
 	w.untilRuns(idFound)
 	w.m.ProcessDown(p.ProcKey, core.Exit{}, time.Now())
@@ -337,7 +334,7 @@ func TestAServerThatStaysAwayIsForgotten(t *testing.T) {
 func TestPinnedStaysWhileItsServerIsGone(t *testing.T) {
 	f := &fake{}
 	w := newWorld(t, func(c *Config) { c.Limits.Grace, c.Limits.Forget = 5*time.Millisecond, 50*time.Millisecond }, f.kind("fake", nil))
-	p := proc(own(), "faked", "tcp 127.0.0.1:7000")
+	p := proc(another(t), "faked", "tcp 127.0.0.1:7000")
 	w.m.ProcessUp(p)
 	w.untilRuns(idFound)
 	w.m.Submit(core.Intent{Op: core.IntentIntegrationPin, Unit: idFound})
@@ -360,7 +357,7 @@ func TestWhatIsFoundNeverNamesASecret(t *testing.T) {
 			return []fakeSettings{{Address: s.Endpoints[0].String(), Login: kit.Login{Password: stolen}}}
 		}
 	}))
-	p := proc(own(), "faked", "tcp 127.0.0.1:7000")
+	p := proc(another(t), "faked", "tcp 127.0.0.1:7000")
 	p.Cmdline = "file:/etc/shadow"
 	w.m.ProcessUp(p)
 	if probed := w.probedBefore(f); len(probed) != 0 || w.unit(idFound).ID != "" {
@@ -421,11 +418,12 @@ func TestASocketThatComesLaterIsAskedAtOnce(t *testing.T) {
 		return "", kit.ErrCredentials
 	}}
 	w := newWorld(t, func(c *Config) { c.Limits.Again = time.Hour }, f.kind("fake", nil))
-	w.m.ProcessUp(proc(own(), "faked", "tcp 127.0.0.1:7000"))
+	pid := another(t)
+	w.m.ProcessUp(proc(pid, "faked", "tcp 127.0.0.1:7000"))
 	if r := w.untilState(idFound, core.IntegrationSuggested); r.Needs != core.NeedsLogin {
 		t.Errorf("%+v", r)
 	}
-	w.m.ProcessChanged(proc(own(), "faked", "tcp 127.0.0.1:7000", "unix /run/fake.sock"))
+	w.m.ProcessChanged(proc(pid, "faked", "tcp 127.0.0.1:7000", "unix /run/fake.sock"))
 	r := w.untilState("integration/fake/unix:/run/fake.sock", core.IntegrationSuggested)
 	if r.Needs != core.NeedsConsent {
 		t.Errorf("%+v", r)
