@@ -96,10 +96,14 @@ func (l look) lostOf(pid int) uint64 {
 	return 0
 }
 
+// lost is what was lost of requests: the rows and sockets of the network probe for
+// which there was no room at the moment are none.
 func (l look) lost() uint64 {
 	var n uint64
-	for _, v := range l.Self.Lost {
-		n += v
+	for reason, v := range l.Self.Lost {
+		if reason != "map/network" {
+			n += v
+		}
 	}
 	return n
 }
