@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 )
@@ -15,6 +17,9 @@ func TestServersOfEveryKindAreSeen(t *testing.T) {
 	truth := startTruth(t, "127.0.0.1:0")
 	pythonPort, nodePort := freePort(t), freePort(t)
 	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "hello.txt"), []byte("hello"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	python := start(t, nil, need(t, "python3"), "-m", "http.server", fmt.Sprint(pythonPort), "--bind", "127.0.0.1", "--directory", dir)
 	node := start(t, nil, need(t, "node"), "-e", fmt.Sprintf(
 		`require("http").createServer((q, r) => { r.statusCode = 201; r.end("hi") }).listen(%d, "127.0.0.1")`, nodePort))
@@ -27,7 +32,7 @@ func TestServersOfEveryKindAreSeen(t *testing.T) {
 		for _, url := range []string{
 			fmt.Sprintf("http://127.0.0.1:%d/static/GPL-3", nginxPort),
 			"http://" + truth.addr + "/users/7",
-			fmt.Sprintf("http://127.0.0.1:%d/", pythonPort),
+			fmt.Sprintf("http://127.0.0.1:%d/hello.txt", pythonPort),
 			fmt.Sprintf("http://127.0.0.1:%d/things/12", nodePort),
 		} {
 			resp, err := http.Get(url)
@@ -47,7 +52,7 @@ func TestServersOfEveryKindAreSeen(t *testing.T) {
 	}{
 		{children(t, nginx)[0], "c", lookRow{Method: "GET", Route: "/static/GPL-3", Status: 200}},
 		{truth.Process.Pid, "go", lookRow{Method: "GET", Route: "/users/{id}", Status: 200}},
-		{python.Process.Pid, "python", lookRow{Method: "GET", Route: "/", Status: 200}},
+		{python.Process.Pid, "python", lookRow{Method: "GET", Route: "/hello.txt", Status: 200}},
 		{node.Process.Pid, "node", lookRow{Method: "GET", Route: "/things/{id}", Status: 201}},
 	} {
 		row := got.row("server", c.pid, c.row.Route)
