@@ -110,8 +110,9 @@ func TestCountsEqualApacheBench(t *testing.T) {
 	got := snap.stop()
 	want := map[string]uint64{"GET /static/GPL-3 200": n}
 	counted := got.counts("server", children(t, nginx)...)
-	maps.DeleteFunc(counted, func(row string, _ uint64) bool { return !strings.Contains(row, " /static/") }) // a vitals beside us may ask for its status
-	if got.lost() != 0 {                                                                                     // a busy machine: all must be accounted for
+	// A vitals beside us may ask nginx for its status.
+	maps.DeleteFunc(counted, func(row string, _ uint64) bool { return !strings.Contains(row, " /static/") })
+	if got.lost() != 0 { // a busy machine: all must be accounted for
 		var lost uint64
 		for _, pid := range children(t, nginx) {
 			lost += got.lostOf(pid)
