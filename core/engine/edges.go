@@ -117,9 +117,13 @@ func (s *state) disconnect(se *series) {
 	e.count -= min(e.count, se.link.count)
 	e.errors -= min(e.errors, se.link.errors)
 	se.edge = nil
-	if e.count == 0 {
-		delete(s.edges, e.edgeKey)
-		delete(s.heard, e.edgeKey)
+	if e.count > 0 {
+		return
+	}
+	for _, edges := range []map[edgeKey]*edge{s.edges, s.heard} {
+		if edges[e.edgeKey] == e { // the other side may know it, too, and be right
+			delete(edges, e.edgeKey)
+		}
 	}
 }
 

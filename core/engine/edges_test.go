@@ -69,6 +69,30 @@ func TestServersTellOfClientsThatAreNotWatched(t *testing.T) {
 	}
 }
 
+// A client becomes another program: what it asked before stays where it was
+// counted, although its server now knows another name for it.
+func TestEdgesOfAClientThatChangedItsName(t *testing.T) {
+	b := newBench(t)
+	b.ProcessUp(proc(10, "shell"))
+	b.ProcessUp(proc(20, "db"))
+	heard := b.request(20, "/q", 200, time.Millisecond)
+	heard.PeerProc = key(10)
+	for range 3 {
+		b.Requests([]core.Request{b.call(10, 20, "db:1"), heard})
+	}
+	if got := edgesOf(b.wait(time.Second)); !slices.Equal(got, []string{"shell>db:3"}) {
+		t.Errorf("got %q", got)
+	}
+	b.ProcessChanged(proc(10, "web"))
+	listening := proc(30, "other")
+	listening.Listeners = []core.Listener{{Network: "tcp", Address: "127.0.0.1:80"}}
+	b.ProcessUp(listening) // who is where is looked at again
+	b.Requests([]core.Request{b.call(10, 20, "db:1"), b.call(10, 20, "db:1"), heard, heard})
+	if got := edgesOf(b.wait(time.Second)); !slices.Equal(got, []string{"shell>db:3", "web>db:2"}) {
+		t.Errorf("got %q", got)
+	}
+}
+
 // What was asked stays counted when the client is long gone; its rate does not.
 func TestDeadEdgesKeepTheirCounts(t *testing.T) {
 	b := newBench(t, func(c *Config) { c.Grace = time.Minute })
