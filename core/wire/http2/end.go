@@ -72,12 +72,17 @@ func (c *conn) goAway(d *side, s *wire.Span, out *wire.Out) {
 	}
 }
 
-// tellAll tells what is open, of which no more can be known.
+// tellAll tells what is open, of which no more can be known. Requests that are not
+// reported yet may still come: their answers wait for them as they are.
 func (c *conn) tellAll(out *wire.Out) {
-	for len(c.streams.list) > 0 {
-		x := &c.streams.list[0]
-		c.streams.told = max(c.streams.told, x.id)
-		c.part(x, out)
+	for i := 0; i < len(c.streams.list); {
+		x := &c.streams.list[i]
+		if x.known {
+			c.part(x, out)
+			continue
+		}
+		x.done, x.partial = true, true
+		i++
 	}
 }
 
