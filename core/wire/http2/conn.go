@@ -96,8 +96,8 @@ func (c *conn) Feed(s *wire.Span, out *wire.Out) {
 	b := s.Data
 	if d.lost && !c.resync(d, s) {
 		out.Skipped += s.Size
-		if s.From == wire.Server { // answers may have been in it
-			c.tellAll(out)
+		if s.From == wire.Server {
+			c.streams.doubt()
 		}
 		if c.misses++; c.misses >= maxMisses {
 			out.Wrong = true

@@ -109,3 +109,22 @@ func TestToldAndMissedOfCutBytes(t *testing.T) {
 		}
 	}
 }
+
+// Bytes of the server that cannot be read are no reason to give up who is answered
+// later; who is overtaken afterwards is told.
+func TestAnswersAfterUnreadBytes(t *testing.T) {
+	c, s, k := newPeer(), newPeer(), newTalk(t, false)
+	k.send(wire.Client, append([]byte(preface), c.get(1, "/big")...), 0)
+	k.send(wire.Server, append(s.headers(1, false, ":status", "200"), raw(typeData, 0, 1, "part")...), 9000) // the position is lost
+	k.send(wire.Client, append(append(c.get(3, "/a"), c.get(5, "/b")...), c.get(7, "/c")...), 0)
+	k.send(wire.Server, []byte("in the middle of something that is no frame"), 0)
+	k.send(wire.Client, c.get(9, "/d"), 0)
+	k.send(wire.Server, s.ok(3), 0)
+	k.send(wire.Server, s.headers(7, false, ":status", "200"), 0)
+	if n, _ := k.conn.Waiting(); n != 3 {
+		t.Errorf("%d wait, want 5, 7 and 9", n)
+	}
+	k.send(wire.Server, s.ok(9), 0) // and 5 has gone by
+	k.send(wire.Server, raw(typeData, endStream, 7, "x"), 0)
+	k.want(map[string]int{"GET /big 200": 1, "GET /a 200": 1, "GET /b 0": 1, "GET /c 200": 1, "GET /d 200": 1}, 0)
+}

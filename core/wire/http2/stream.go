@@ -17,6 +17,7 @@ type stream struct {
 	known                bool // the request was seen
 	got, done            bool // its answer has begun, has ended
 	partial, grpc        bool
+	doubted              bool // its answer may have ended in bytes that could not be read
 	hidden               bool // nobody knows what kind of request it is
 	event                bool // its answer is server-sent events
 	method, target, peer string
@@ -96,6 +97,14 @@ func (l *streams) count(d *side, n int64, s *wire.Span) {
 	}
 	x.answered += n
 	x.last = s.Last
+	x.doubted = false
+}
+
+// doubt notes that bytes of the server went by unread.
+func (l *streams) doubt() {
+	for i := range l.list {
+		l.list[i].doubted = true
+	}
 }
 
 // data looks into bytes of a data frame.
@@ -234,6 +243,7 @@ func (c *conn) response(d *side, f *fields, s *wire.Span, out *wire.Out) {
 	}
 	x.answered += d.size
 	x.last = s.Last
+	x.doubted = false
 	if f.grpc >= 0 {
 		x.grpc, x.code = true, f.grpc
 	}
@@ -259,6 +269,19 @@ func (c *conn) ended(d *side, id uint32, out *wire.Out) {
 	}
 	if x.done = true; x.known {
 		c.tell(x, "", "", out)
+		c.overtaken(id, out)
+	}
+}
+
+// overtaken tells the doubted ones that were asked before a request that has its
+// answer: theirs have probably gone by.
+func (c *conn) overtaken(id uint32, out *wire.Out) {
+	for i := 0; i < len(c.streams.list) && c.streams.list[i].id < id; {
+		if x := &c.streams.list[i]; x.known && x.doubted {
+			c.part(x, out)
+			continue
+		}
+		i++
 	}
 }
 
