@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"vitals/core"
+	"vitals/core/porttest"
 )
 
 func checkHealth(t *testing.T, c Config) (core.Finding, error) {
@@ -57,7 +58,7 @@ func TestHealthOfDestinations(t *testing.T) {
 			t.Errorf("asked %+v", r)
 		}
 	}
-	if _, err := checkHealth(t, testConfig(freeAddr(t))); err == nil {
+	if _, err := checkHealth(t, testConfig(porttest.Free(t))); err == nil {
 		t.Error("nothing listens there, and it is healthy")
 	} else {
 		mustContain(t, err.Error(), "is the gateway running?")

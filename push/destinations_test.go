@@ -20,6 +20,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"vitals/core"
+	"vitals/core/porttest"
 	"vitals/push/transform"
 )
 
@@ -282,7 +283,7 @@ func TestOnceAndDryRunServeAllDestinations(t *testing.T) {
 	gw := newRecorder(t, status200)
 	dir := t.TempDir()
 	fresh := 0
-	file, bad := testConfig(gw.URL), testConfig(freeAddr(t))
+	file, bad := testConfig(gw.URL), testConfig(porttest.Free(t))
 	file.Kind, file.Path = Textfile, filepath.Join(dir, "v.prom")
 	all := []Config{testConfig(gw.URL), file, bad}
 	for i := range all {

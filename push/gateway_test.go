@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -21,26 +19,13 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"vitals/core"
+	"vitals/core/porttest"
 )
 
 // gateway is a real Pushgateway on a port of its own.
 type gateway struct {
 	addr string
 	cmd  *exec.Cmd
-}
-
-// freeAddr is an address that nobody listens on. The port is below those that the
-// kernel gives away by itself, so that it stays free until it is used.
-func freeAddr(t testing.TB) string {
-	t.Helper()
-	for range 100 {
-		if l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 20_000+rand.IntN(12_000))); err == nil {
-			defer l.Close()
-			return l.Addr().String()
-		}
-	}
-	t.Fatal("no port is free")
-	return ""
 }
 
 // startGateway runs a Pushgateway without persistence; addr may be empty.
@@ -57,7 +42,7 @@ func startGateway(t testing.TB, addr string) *gateway {
 		t.Skip("needs prometheus-pushgateway")
 	}
 	if addr == "" {
-		addr = freeAddr(t)
+		addr = porttest.Free(t)
 	}
 	g := &gateway{addr: addr, cmd: exec.Command(bin, "--web.listen-address="+addr, "--persistence.file=", "--log.level=error")}
 	g.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

@@ -18,6 +18,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"vitals/core"
+	"vitals/core/porttest"
 )
 
 func fileConfig(path string) Config {
@@ -197,7 +198,7 @@ func TestNodeExporterReadsTheTextfile(t *testing.T) {
 		}
 		t.Skip("needs prometheus-node-exporter")
 	}
-	dir, addr := t.TempDir(), freeAddr(t)
+	dir, addr := t.TempDir(), porttest.Free(t)
 	c := fileConfig(filepath.Join(dir, "vitals.prom"))
 	c.Families = func(s *core.Snapshot) []*dto.MetricFamily {
 		stamped := counter("stamped_total", "S", 4)

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -18,6 +16,7 @@ import (
 	"time"
 
 	"vitals/core"
+	"vitals/core/porttest"
 )
 
 func program(t *testing.T, name string) string {
@@ -35,26 +34,12 @@ func program(t *testing.T, name string) string {
 	return bin
 }
 
-// freeAddr is an address that nobody listens on. The port is below those that the
-// kernel gives away by itself, so that it stays free until it is used.
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	for range 100 {
-		if l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 20_000+rand.IntN(12_000))); err == nil {
-			defer l.Close()
-			return l.Addr().String()
-		}
-	}
-	t.Fatal("no port is free")
-	return ""
-}
-
 // scraper starts Debian's Prometheus with a configuration; ask queries it and
 // gives the labels and values of the answer.
 func scraper(t *testing.T, config string) (ask func(query string) map[string]string) {
 	t.Helper()
 	bin, dir := program(t, "prometheus"), t.TempDir()
-	addr := freeAddr(t)
+	addr := porttest.Free(t)
 	file := filepath.Join(dir, "prometheus.yml")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"vitals/push/codec"
+
+	"vitals/core/porttest"
 )
 
 // Ours and Debian's Pushgateway, each in a process of its own, with the same requests.
@@ -31,7 +33,7 @@ func both(b *testing.B, f func(b *testing.B, g bench)) {
 		f(b, bench{s, cmd.Process.Pid})
 	})
 	b.Run("reference", func(b *testing.B) {
-		bin, addr := program(b, "prometheus-pushgateway"), freeAddr(b)
+		bin, addr := program(b, "prometheus-pushgateway"), porttest.Free(b)
 		cmd := run(b, "http://"+addr+"/-/ready", bin, "--web.listen-address="+addr, "--persistence.file=", "--log.level=error")
 		f(b, bench{&server{t: b, name: "reference", url: "http://" + addr}, cmd.Process.Pid})
 	})

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -24,6 +23,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"vitals/push/codec"
+
+	"vitals/core/porttest"
 )
 
 // server is a gateway on a port: ours, or a real Pushgateway.
@@ -77,20 +78,6 @@ func program(t testing.TB, name string) string {
 	return bin
 }
 
-// freeAddr is an address that nobody listens on. The port is below those that the
-// kernel gives away by itself, so that it stays free until it is used.
-func freeAddr(t testing.TB) string {
-	t.Helper()
-	for range 100 {
-		if l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 20_000+rand.IntN(12_000))); err == nil {
-			defer l.Close()
-			return l.Addr().String()
-		}
-	}
-	t.Fatal("no port is free")
-	return ""
-}
-
 // run starts a program that ends with the test and waits until ready answers.
 func run(t testing.TB, ready, bin string, args ...string) *exec.Cmd {
 	t.Helper()
@@ -117,7 +104,7 @@ func run(t testing.TB, ready, bin string, args ...string) *exec.Cmd {
 // reference is Debian's Pushgateway.
 func reference(t testing.TB, args ...string) *server {
 	t.Helper()
-	bin, addr := program(t, "prometheus-pushgateway"), freeAddr(t)
+	bin, addr := program(t, "prometheus-pushgateway"), porttest.Free(t)
 	cmd := run(t, "http://"+addr+"/-/ready", bin,
 		append([]string{"--web.listen-address=" + addr, "--persistence.file=", "--log.level=error", "--web.enable-admin-api"}, args...)...)
 	return &server{t: t, name: "reference", url: "http://" + addr, pid: cmd.Process.Pid, stop: func() { _ = cmd.Process.Kill() }}

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 
 	"vitals/core"
+	"vitals/core/porttest"
 	"vitals/push"
 )
 
@@ -91,7 +92,7 @@ func TestCurlPushes(t *testing.T) {
 // and finds the same in both.
 func TestPrometheusScrapesBoth(t *testing.T) {
 	t.Parallel()
-	bin, addr, dir := program(t, "prometheus"), freeAddr(t), t.TempDir()
+	bin, addr, dir := program(t, "prometheus"), porttest.Free(t), t.TempDir()
 	ours, theirs := start(t, Config{}), reference(t)
 	for _, s := range []*server{ours, theirs} {
 		s.want(200, "PUT", "/metrics/job/batch/zone/z", "# TYPE rows_total counter\nrows_total{table=\"a\"} 7\n# TYPE odd counter\nodd 1\n"+

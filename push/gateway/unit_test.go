@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"vitals/core"
+	"vitals/core/porttest"
 )
 
 // told collects what a unit reports.
@@ -147,7 +148,7 @@ func TestEmbeddedGatewayLeavesNothingBehind(t *testing.T) {
 	}
 	defer d.Close()
 	// A directory that is taken: the address is given free again.
-	u = newUnit(UnitConfig{Listen: freeAddr(t), Dir: dir})
+	u = newUnit(UnitConfig{Listen: porttest.Free(t), Dir: dir})
 	if _, err := u.Attach(t.Context()); err == nil {
 		t.Fatal("two gateways in one directory")
 	}
